@@ -1,0 +1,1 @@
+//! Proves who asks and says whether a box is theirs.

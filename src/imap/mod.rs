@@ -1,0 +1,1 @@
+//! Speaks IMAP to one server.

@@ -1,0 +1,3 @@
+//! The command line: arguments and signals, one call per subcommand.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! What a CPM object is, from bytes.

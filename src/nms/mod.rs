@@ -1,0 +1,11 @@
+//! The contract as types: what goes over the wire, and nothing about how it is fetched.
+//!
+//! Serde only: no I/O, no async, no IMAP, no HTTP library.
+
+pub mod folder;
+pub mod object;
+
+pub use folder::*;
+pub use object::*;
+pub mod url;
+pub use url::Urls;
