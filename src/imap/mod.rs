@@ -6,6 +6,7 @@
 //! * a tagged NO, a BAD, a BYE and a closed connection are errors, never an empty result;
 //! * one task owns one connection ([`connection`]): a caller that leaves never leaves half a command behind.
 
+pub mod command;
 pub mod mailbox;
 pub mod response;
 
