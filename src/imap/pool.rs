@@ -91,6 +91,7 @@ impl Server {
 pub struct Pool {
     server: Arc<Server>,
     credentials: Mutex<Option<Credentials>>,
+    capabilities: Mutex<Option<Arc<Capabilities>>>,
     cap: usize,
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
@@ -103,6 +104,7 @@ impl Pool {
         Self {
             server,
             credentials: Mutex::new(None),
+            capabilities: Mutex::new(None),
             cap,
             permits: Arc::new(Semaphore::new(cap)),
             idle: Mutex::new(Vec::new()),
@@ -125,6 +127,18 @@ impl Pool {
         connection.park();
         self.idle().push(connection);
         Ok(())
+    }
+
+    /// What the server can do for this account, as the last login showed.
+    ///
+    /// # Errors
+    /// [`Error::Login`] before anybody has logged in.
+    pub fn capabilities(&self) -> Result<Arc<Capabilities>, Error> {
+        self.capabilities
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+            .ok_or(Error::Login(None))
     }
 
     /// Runs a command that needs no mailbox, such as LIST or STATUS. It must change nothing: it may be run twice.
@@ -229,8 +243,18 @@ impl Pool {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let credentials = credentials.ok_or(Error::Login(None))?;
-        let connection = self.server.connect(&credentials).await?;
+        let connection = self.connect(&credentials).await?;
         Ok(Lease::new(self, connection, permit))
+    }
+
+    async fn connect(&self, credentials: &Credentials) -> Result<Connection, Error> {
+        let connection = self.server.connect(credentials).await?;
+        let capabilities = Arc::clone(connection.capabilities());
+        *self
+            .capabilities
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(capabilities);
+        Ok(connection)
     }
 
     async fn permit(&self) -> Result<OwnedSemaphorePermit, Error> {
@@ -294,14 +318,6 @@ impl Lease {
             permit: Some(permit),
             in_flight: AtomicBool::new(false),
         }
-    }
-
-    /// What this server can do.
-    ///
-    /// # Errors
-    /// [`Error::Closed`] never happens while the lease lives.
-    pub fn capabilities(&self) -> Result<Arc<Capabilities>, Error> {
-        Ok(Arc::clone(self.connection()?.capabilities()))
     }
 
     /// Runs a command once.

@@ -1,6 +1,9 @@
 //! The box as NMS sees it, done with IMAP: the only layer that speaks both vocabularies.
 
 pub mod error;
+pub mod id;
+mod names;
+mod tree;
 
 use std::sync::Arc;
 
