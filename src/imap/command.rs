@@ -319,6 +319,12 @@ impl UidSet {
         Self(vec![uid..=uid])
     }
 
+    /// All UIDs up to one.
+    #[must_use]
+    pub fn up_to(uid: u32) -> Self {
+        Self(vec![1..=uid.max(1)])
+    }
+
     /// Whether there is nothing in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
