@@ -1,3 +1,109 @@
 //! The command line: arguments and signals, one call per subcommand.
 
-fn main() {}
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use cpm_bridge::{config::Config, demo, identity::Secret, probe, serve};
+
+/// OMA NMS REST API in front of an existing IMAP message store.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the service.
+    Serve {
+        /// Configuration file (TOML).
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Validates a configuration file.
+    CheckConfig {
+        /// Configuration file (TOML).
+        file: PathBuf,
+        /// Also connects to each store.
+        #[arg(long)]
+        connect: bool,
+        /// Box id to log in with, such as tel:+15550100.
+        #[arg(long, value_name = "BOX", requires = "connect", requires = "password_file")]
+        user: Option<String>,
+        /// File with the password on its first line.
+        #[arg(long, value_name = "FILE", requires = "user")]
+        password_file: Option<PathBuf>,
+    },
+    /// Runs a private Dovecot with two boxes, and the service in front of it.
+    Demo {
+        /// Where REST is served.
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+        listen: SocketAddr,
+        /// Where operators ask.
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
+        admin_listen: SocketAddr,
+        /// Where Dovecot listens.
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:10143")]
+        imap_listen: SocketAddr,
+        /// Directory to keep; default: a temporary one.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// 0 ok, 1 failed while running, 2 bad usage or configuration.
+#[tokio::main]
+async fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Serve { config } => match Config::load(&config) {
+            Ok(config) => {
+                serve::log(&config.log);
+                outcome(Box::pin(serve::run(&config)).await)
+            }
+            Err(error) => refused(&config, &error),
+        },
+        Command::CheckConfig { file, connect, user, password_file } => match Config::load(&file) {
+            Ok(config) if connect => outcome(Box::pin(check(&config, user, password_file)).await),
+            Ok(_) => say("ok"),
+            Err(error) => refused(&file, &error),
+        },
+        Command::Demo { listen, admin_listen, imap_listen, dir } => {
+            outcome(Box::pin(demo::run(demo::Options { listen, admin_listen, imap_listen, dir })).await)
+        }
+    }
+}
+
+async fn check(config: &Config, user: Option<String>, password_file: Option<PathBuf>) -> anyhow::Result<()> {
+    let login = match (&user, password_file) {
+        (Some(user), Some(file)) => {
+            let text = std::fs::read_to_string(&file).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?;
+            Some((user.as_str(), Secret::new(text.lines().next().unwrap_or_default())))
+        }
+        _ => None,
+    };
+    let (report, well) = probe::connect(config, login).await?;
+    say(report.trim_end());
+    if well { Ok(()) } else { Err(anyhow::anyhow!("not every store can be used")) }
+}
+
+#[expect(clippy::print_stdout, reason = "the answer of a command")]
+fn say(text: &str) -> ExitCode {
+    println!("{text}");
+    ExitCode::SUCCESS
+}
+
+fn outcome(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cpm-bridge: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn refused(file: &std::path::Path, error: &cpm_bridge::config::Error) -> ExitCode {
+    eprintln!("cpm-bridge: {}: {error}", file.display());
+    ExitCode::from(2)
+}
