@@ -6,7 +6,9 @@
 //! * a tagged NO, a BAD, a BYE and a closed connection are errors, never an empty result;
 //! * one task owns one connection ([`connection`]): a caller that leaves never leaves half a command behind.
 
+pub mod guard;
 pub mod mailbox;
+mod parse;
 pub mod response;
 
 pub use mailbox::MailboxName;
