@@ -13,6 +13,7 @@ pub mod connection;
 pub mod error;
 pub mod guard;
 pub mod mailbox;
+mod parse;
 pub mod pool;
 pub mod response;
 
