@@ -449,6 +449,7 @@ impl Default for LimitsConfig {
             body_timeout: 30,
             page: 500,
             bulk: 1000,
+            connections: 10_000,
         }
     }
 }

@@ -145,8 +145,8 @@ impl Account {
         let first = section(fetch, "TEXT").unwrap_or_default();
         let header = Header::parse(header_bytes);
         let content_type = header.content_type();
-        let raw_type = content_type.as_ref().map_or("text/plain".to_owned(), |media| media.raw.clone());
-        let essence = content_type.as_ref().map_or("text/plain".to_owned(), message::ContentType::essence);
+        let raw_type = content_type.as_ref().map_or("text/plain".to_owned(), |media| media.text.clone());
+        let essence = content_type.as_ref().map_or("text/plain".to_owned(), |media| media.media_type.to_ascii_lowercase());
         let multipart = essence.starts_with("multipart/");
         let encoding = if multipart { TransferEncoding::Identity } else { header.transfer_encoding() };
         let octets = body_octets(fetch, header_bytes.len());
