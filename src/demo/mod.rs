@@ -1,0 +1,4 @@
+//! `cpm-bridge demo`: a private Dovecot with two filled boxes and the service in front of it.
+
+pub mod child;
+pub mod dovecot;
