@@ -1,0 +1,5 @@
+//! What the other tests stand on, tested.
+
+mod http;
+mod scripted;
+mod servers;
