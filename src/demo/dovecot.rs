@@ -59,6 +59,9 @@ pub enum Error {
     /// It ended or fell silent before its first greeting; the end of its log.
     #[error("dovecot does not start:\n{0}")]
     Start(String),
+    /// It ended while it was needed; the end of its log.
+    #[error("dovecot has ended:\n{0}")]
+    Ended(String),
     /// A file or a process could not be made.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -179,6 +182,14 @@ impl Dovecot {
             users,
             "{login}:::::::userdb_quota_rule=*:storage={kilobytes}k"
         )
+    }
+
+    /// Waits until it ends by itself, which it should not.
+    pub async fn ended(&mut self) -> Error {
+        match self.child.wait().await {
+            Ok(_) => Error::Ended(self.last_words()),
+            Err(error) => Error::Io(error),
+        }
     }
 
     /// Stops it and waits until it, and the directory that was to be removed, are gone.

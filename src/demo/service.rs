@@ -12,6 +12,16 @@ pub struct Service {
 }
 
 impl Service {
+    #[cfg(test)]
+    pub(super) fn at(http: SocketAddr, admin: SocketAddr) -> Self {
+        Self { http, admin }
+    }
+
+    /// Waits until it ends by itself, which it should not, and says why.
+    pub async fn ended(&mut self) -> anyhow::Error {
+        std::future::pending().await
+    }
+
     /// Drains it and waits for its end.
     ///
     /// # Errors
