@@ -1,0 +1,155 @@
+//! A child process that cannot outlive its parent.
+//!
+//! The command runs under a few lines of `sh` that hold the reading end of a pipe. Whatever ends the parent, an
+//! exit, a panic or SIGKILL, closes the pipe, and the shell then stops the command and tidies up. So nothing has to
+//! be dropped in time, and statics in tests are as safe as values.
+
+use std::{
+    ffi::{OsStr, OsString},
+    io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use tokio::process::{Child as Process, Command};
+
+/// How long a command may take to obey SIGTERM before it is left to the shell that watches it.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// `$1` is the directory to remove in the end, or nothing; the rest is the command.
+///
+/// A background command of a shell that is not interactive reads /dev/null and ignores SIGINT; the watchers' own
+/// process group keeps Ctrl-C in a terminal from reaching them before the parent has decided what to do.
+const WATCHDOG: &str = r#"
+remove=$1; shift
+exec 3<&0
+"$@" </dev/null 3<&- & command=$!
+{ read -r _ <&3; kill -TERM "$command"; } 2>/dev/null & watch=$!
+exec 3<&-
+status=0; wait "$command" || status=$?
+kill "$watch" 2>/dev/null
+[ -z "$remove" ] || rm -rf -- "$remove"
+exit "$status"
+"#;
+
+/// What to run, and what to tidy up after it.
+#[derive(Debug)]
+pub struct Builder {
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    output: Option<PathBuf>,
+    remove: OsString,
+}
+
+impl Builder {
+    /// Runs this program, found in `PATH` unless it has a slash.
+    #[must_use]
+    pub fn new(program: impl AsRef<OsStr>) -> Self {
+        Self {
+            arguments: vec![program.as_ref().to_owned()],
+            environment: Vec::new(),
+            output: None,
+            remove: OsString::new(),
+        }
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn argument(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn environment(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.environment
+            .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Writes what the command prints to a file; otherwise it is lost.
+    #[must_use]
+    pub fn output(mut self, file: impl AsRef<Path>) -> Self {
+        self.output = Some(file.as_ref().to_owned());
+        self
+    }
+
+    /// Removes a directory when the command has ended, however that came about.
+    #[must_use]
+    pub fn remove_afterwards(mut self, directory: impl AsRef<Path>) -> Self {
+        directory.as_ref().as_os_str().clone_into(&mut self.remove);
+        self
+    }
+
+    /// Starts the command.
+    ///
+    /// # Errors
+    /// When there is no `sh` or the output file cannot be written. A command that does not exist is an exit with 127.
+    pub fn start(self) -> io::Result<Child> {
+        let (output, errors) = match self.output {
+            Some(path) => {
+                let file = std::fs::File::options()
+                    .create(true)
+                    .append(true)
+                    .open(path)?;
+                (Stdio::from(file.try_clone()?), Stdio::from(file))
+            }
+            None => (Stdio::null(), Stdio::null()),
+        };
+        let mut process = Command::new("/bin/sh")
+            .args(["-c", WATCHDOG, "watchdog"])
+            .arg(self.remove)
+            .args(self.arguments)
+            .envs(self.environment)
+            .stdin(Stdio::piped())
+            .stdout(output)
+            .stderr(errors)
+            .process_group(0)
+            .spawn()?;
+        let life = match process.stdin.take() {
+            Some(pipe) => pipe.into_owned_fd()?,
+            None => return Err(io::Error::other("the child has no standard input")),
+        };
+        Ok(Child { process, life })
+    }
+}
+
+/// A running command; dropped, it is sent SIGTERM and not waited for.
+#[derive(Debug)]
+pub struct Child {
+    process: Process,
+    life: OwnedFd,
+}
+
+impl Child {
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    /// As `waitpid`.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.process.try_wait()
+    }
+
+    /// Waits until the command ends by itself.
+    ///
+    /// # Errors
+    /// As `waitpid`.
+    pub async fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.process.wait().await
+    }
+
+    /// Sends SIGTERM and waits until the command has ended and its directory is removed.
+    ///
+    /// # Errors
+    /// As `waitpid`, and `TimedOut` after ten seconds.
+    pub async fn stop(self) -> io::Result<ExitStatus> {
+        let Self { mut process, life } = self;
+        drop(life);
+        tokio::time::timeout(STOP_PATIENCE, process.wait())
+            .await
+            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the command does not stop"))?
+    }
+}

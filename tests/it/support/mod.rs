@@ -1,0 +1,9 @@
+//! What the tests stand on: real servers, a scripted one, a second witness, an HTTP client, the bridge itself.
+
+#[expect(dead_code, reason = "first used when serve is there")]
+pub(crate) mod bridge;
+pub(crate) mod dovecot;
+pub(crate) mod http;
+pub(crate) mod proxy;
+pub(crate) mod scripted;
+pub(crate) mod witness;
