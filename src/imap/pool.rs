@@ -119,7 +119,7 @@ impl Pool {
     pub async fn prove(&self, credentials: Credentials) -> Result<(), Error> {
         let _permit = self.permit().await?;
         self.make_room().await;
-        let connection = self.server.connect(&credentials).await?;
+        let connection = self.connect(&credentials).await?;
         *self
             .credentials
             .lock()
