@@ -186,9 +186,7 @@ impl Account {
         };
         Ok(Structure {
             attributes: message::attributes(&header, internal_date, cpim.as_ref(), text.as_deref()),
-            correlation_id: header
-                .correlation_id()
-                .or_else(|| cpim.as_ref().and_then(Cpim::imdn_message_id).map(str::to_owned)),
+            correlation_id: header.correlation_id(),
             correlation_tag: header.correlation_tag(),
             content_type: raw_type,
             encoding,
