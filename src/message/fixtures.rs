@@ -1,4 +1,8 @@
 //! Every message in `fixtures/messages` against the object written by hand for it in `fixtures/json`.
+//!
+//! Beside `object` such a file says how the message is stored: `folder`, `flags`, `internalDate`, and where they apply
+//! `copies` (appended that often), `alsoIn` (further folders) and `literal8` (holds NUL). `object.flags` is there where
+//! the flags shown differ from those stored. A part without `size` is a multipart, which has none.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
