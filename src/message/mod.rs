@@ -15,6 +15,9 @@ mod parameters;
 pub mod text;
 mod words;
 
+#[cfg(test)]
+mod fixtures;
+
 pub use attributes::{Attribute, attributes};
 pub use cpim::{Cpim, CpimPart};
 pub use encoding::{Decoder, TransferEncoding, decode};
