@@ -10,32 +10,25 @@ fn read(line: impl AsRef<[u8]>) -> Response {
 }
 
 fn untagged(line: impl AsRef<[u8]>) -> Untagged {
-    match read(line) {
-        Response::Untagged(untagged) => untagged,
-        other => panic!("{other:?}"),
-    }
+    let Response::Untagged(untagged) = read(line) else {
+        panic!("not untagged")
+    };
+    untagged
 }
 
 fn fetch(line: impl AsRef<[u8]>) -> Fetch {
-    match untagged(line) {
-        Untagged::Fetch(fetch) => *fetch,
-        other => panic!("{other:?}"),
-    }
+    let Untagged::Fetch(fetch) = untagged(line) else {
+        panic!("no FETCH")
+    };
+    *fetch
 }
 
 fn code_of(inside: &str) -> Option<Code> {
-    match read(format!("A0001 NO [{inside}] text\r\n")) {
-        Response::Tagged(Tagged {
-            status: Status::No,
-            code,
-            text,
-            ..
-        }) => {
-            assert_eq!(text, "text");
-            code
-        }
-        other => panic!("{other:?}"),
-    }
+    let Response::Tagged(tagged) = read(format!("A0001 NO [{inside}] text\r\n")) else {
+        panic!("not tagged")
+    };
+    assert_eq!((tagged.status, tagged.text.as_str()), (Status::No, "text"));
+    tagged.code
 }
 
 fn other(name: &str) -> Untagged {
