@@ -51,7 +51,7 @@ impl Admin {
             ("/readyz", _) => self.ready().await,
             _ => (StatusCode::NOT_FOUND, "not found\n".to_owned()),
         };
-        let body = Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed();
+        let body = Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync();
         let mut response = Response::new(body);
         *response.status_mut() = status;
         let headers = response.headers_mut();

@@ -2,4 +2,5 @@
 #![expect(clippy::unwrap_used, reason = "in a test it is an assertion")]
 
 mod bed;
+mod guard;
 mod support;

@@ -41,8 +41,14 @@ pub(super) fn response(frame: &Bytes, limits: &Limits) -> Result<Response, Viola
         return Ok(Response::Untagged(Untagged::Other("?".to_owned())));
     }
     cursor.accept(b'*');
-    let name = cursor.name().unwrap_or_default();
-    let untagged = untagged(&name, frame, &mut cursor);
+    let mut name = cursor.name().unwrap_or_default();
+    let untagged = if name.starts_with(|character: char| character.is_ascii_digit()) {
+        let number = cursor::digits(name.as_bytes());
+        name = cursor.name().unwrap_or_default();
+        number.and_then(|number| numbered(number, &name, frame, &mut cursor))
+    } else {
+        untagged(&name, &mut cursor)
+    };
     if cursor.is_too_deep() {
         return Err(Violation { what: Bound::Depth });
     }
@@ -114,13 +120,10 @@ fn tagged(tag: &[u8], cursor: &mut Cursor<'_>) -> Response {
     })
 }
 
-fn untagged(name: &str, frame: &Bytes, cursor: &mut Cursor<'_>) -> Option<Untagged> {
+fn untagged(name: &str, cursor: &mut Cursor<'_>) -> Option<Untagged> {
     if let Some(status) = status(name) {
         let (code, text) = response_text(cursor);
         return Some(Untagged::Status { status, code, text });
-    }
-    if name.starts_with(|character: char| character.is_ascii_digit()) {
-        return numbered(cursor::digits(name.as_bytes()), frame, cursor);
     }
     match name {
         "CAPABILITY" => Some(Untagged::Capability(atoms(cursor))),
@@ -137,10 +140,8 @@ fn untagged(name: &str, frame: &Bytes, cursor: &mut Cursor<'_>) -> Option<Untagg
 }
 
 /// `* 3 EXISTS` and its like.
-fn numbered(number: Option<u32>, frame: &Bytes, cursor: &mut Cursor<'_>) -> Option<Untagged> {
-    let name = cursor.name()?;
-    let number = number?;
-    match name.as_str() {
+fn numbered(number: u32, name: &str, frame: &Bytes, cursor: &mut Cursor<'_>) -> Option<Untagged> {
+    match name {
         "EXISTS" => Some(Untagged::Exists(number)),
         "RECENT" => Some(Untagged::Recent(number)),
         "EXPUNGE" => Some(Untagged::Expunge(number)),
@@ -208,3 +209,6 @@ fn name_for_logs(name: &str) -> String {
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
     if valid { name } else { "?" }.to_owned()
 }
+
+#[cfg(test)]
+mod tests;
