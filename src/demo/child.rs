@@ -15,18 +15,18 @@ use std::{
 
 use tokio::process::{Child as Process, Command};
 
-/// How long a command may take to obey SIGTERM before it is left to the shell that watches it.
+/// How long a command may take to obey before it is left to the shell that watches it.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
-/// `$1` is the directory to remove in the end, or nothing; the rest is the command.
+/// `$1` is the signal that stops it, `$2` the directory to remove in the end, or nothing; the rest is the command.
 ///
 /// A background command of a shell that is not interactive reads /dev/null and ignores SIGINT; the watchers' own
 /// process group keeps Ctrl-C in a terminal from reaching them before the parent has decided what to do.
 const WATCHDOG: &str = r#"
-remove=$1; shift
+signal=$1 remove=$2; shift 2
 exec 3<&0
 "$@" </dev/null 3<&- & command=$!
-{ read -r _ <&3; kill -TERM "$command"; } 2>/dev/null & watch=$!
+{ read -r _ <&3; kill -s "$signal" "$command"; } 2>/dev/null & watch=$!
 exec 3<&-
 status=0; wait "$command" || status=$?
 kill "$watch" 2>/dev/null
@@ -40,6 +40,7 @@ pub struct Builder {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     output: Option<PathBuf>,
+    signal: &'static str,
     remove: OsString,
 }
 
@@ -51,6 +52,7 @@ impl Builder {
             arguments: vec![program.as_ref().to_owned()],
             environment: Vec::new(),
             output: None,
+            signal: "TERM",
             remove: OsString::new(),
         }
     }
@@ -77,6 +79,13 @@ impl Builder {
         self
     }
 
+    /// Stops it with another signal than TERM.
+    #[must_use]
+    pub fn stop_with(mut self, signal: &'static str) -> Self {
+        self.signal = signal;
+        self
+    }
+
     /// Removes a directory when the command has ended, however that came about.
     #[must_use]
     pub fn remove_afterwards(mut self, directory: impl AsRef<Path>) -> Self {
@@ -100,7 +109,7 @@ impl Builder {
             None => (Stdio::null(), Stdio::null()),
         };
         let mut process = Command::new("/bin/sh")
-            .args(["-c", WATCHDOG, "watchdog"])
+            .args(["-c", WATCHDOG, "watchdog", self.signal])
             .arg(self.remove)
             .args(self.arguments)
             .envs(self.environment)
@@ -117,7 +126,7 @@ impl Builder {
     }
 }
 
-/// A running command; dropped, it is sent SIGTERM and not waited for.
+/// A running command; dropped, it is told to stop and not waited for.
 #[derive(Debug)]
 pub struct Child {
     process: Process,
@@ -141,7 +150,7 @@ impl Child {
         self.process.wait().await
     }
 
-    /// Sends SIGTERM and waits until the command has ended and its directory is removed.
+    /// Tells it to stop and waits until the command has ended and its directory is removed.
     ///
     /// # Errors
     /// As `waitpid`, and `TimedOut` after ten seconds.
