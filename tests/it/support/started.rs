@@ -64,8 +64,9 @@ pub(crate) fn give_to_mail(path: &Path) {
 impl Started {
     /// Starts the command and waits for a greeting; panics with the end of its log where none comes.
     pub(crate) async fn new(command: Builder, imap: SocketAddr, directory: PathBuf) -> Self {
-        let log = directory.join("log");
-        let command = command.output(&log).remove_afterwards(&directory);
+        let command = command
+            .output(directory.join("log"))
+            .remove_afterwards(&directory);
         let mut started = Self {
             imap,
             child: command.start().unwrap(),
@@ -77,7 +78,7 @@ impl Started {
             assert!(
                 ended.is_none() && Instant::now() < deadline,
                 "the server does not start ({ended:?}):\n{}",
-                std::fs::read_to_string(&log).unwrap_or_default()
+                started.child.last_words()
             );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
