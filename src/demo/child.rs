@@ -6,7 +6,8 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    io,
+    fs::File,
+    io::{self, Read as _, Seek as _},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
@@ -15,20 +16,25 @@ use std::{
 
 use tokio::process::{Child as Process, Command};
 
-/// How long a command may take to obey SIGTERM before it is left to the shell that watches it.
+/// How long a command may take to obey before it is left to the shell that watches it.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
-/// `$1` is the directory to remove in the end, or nothing; the rest is the command.
+/// How many lines are shown of what a command said before it ended.
+const LAST_WORDS: usize = 12;
+
+/// `$1` is the signal that stops it, `$2` the directory to remove in the end, or nothing; the rest is the command.
 ///
 /// A background command of a shell that is not interactive reads /dev/null and ignores SIGINT; the watchers' own
 /// process group keeps Ctrl-C in a terminal from reaching them before the parent has decided what to do.
+/// Some servers send SIGTERM to their whole group when they end; the shell has more to do then.
 const WATCHDOG: &str = r#"
-remove=$1; shift
+signal=$1 remove=$2; shift 2
+trap : TERM
 exec 3<&0
 "$@" </dev/null 3<&- & command=$!
-{ read -r _ <&3; kill -TERM "$command"; } 2>/dev/null & watch=$!
+{ read -r _ <&3; kill -s "$signal" "$command"; } 2>/dev/null & watch=$!
 exec 3<&-
-status=0; wait "$command" || status=$?
+while wait "$command"; status=$?; kill -0 "$command" 2>/dev/null; do :; done
 kill "$watch" 2>/dev/null
 [ -z "$remove" ] || rm -rf -- "$remove"
 exit "$status"
@@ -40,6 +46,7 @@ pub struct Builder {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     output: Option<PathBuf>,
+    signal: &'static str,
     remove: OsString,
 }
 
@@ -51,6 +58,7 @@ impl Builder {
             arguments: vec![program.as_ref().to_owned()],
             environment: Vec::new(),
             output: None,
+            signal: "TERM",
             remove: OsString::new(),
         }
     }
@@ -77,6 +85,13 @@ impl Builder {
         self
     }
 
+    /// Stops it with another signal than TERM.
+    #[must_use]
+    pub fn stop_with(mut self, signal: &'static str) -> Self {
+        self.signal = signal;
+        self
+    }
+
     /// Removes a directory when the command has ended, however that came about.
     #[must_use]
     pub fn remove_afterwards(mut self, directory: impl AsRef<Path>) -> Self {
@@ -89,42 +104,56 @@ impl Builder {
     /// # Errors
     /// When there is no `sh` or the output file cannot be written. A command that does not exist is an exit with 127.
     pub fn start(self) -> io::Result<Child> {
-        let (output, errors) = match self.output {
+        let log = match self.output {
             Some(path) => {
-                let file = std::fs::File::options()
-                    .create(true)
-                    .append(true)
-                    .open(path)?;
-                (Stdio::from(file.try_clone()?), Stdio::from(file))
+                let mut options = File::options();
+                Some(options.create(true).append(true).read(true).open(path)?)
             }
-            None => (Stdio::null(), Stdio::null()),
+            None => None,
+        };
+        let output = || match &log {
+            Some(file) => file.try_clone().map(Stdio::from),
+            None => Ok(Stdio::null()),
         };
         let mut process = Command::new("/bin/sh")
-            .args(["-c", WATCHDOG, "watchdog"])
+            .args(["-c", WATCHDOG, "watchdog", self.signal])
             .arg(self.remove)
             .args(self.arguments)
             .envs(self.environment)
             .stdin(Stdio::piped())
-            .stdout(output)
-            .stderr(errors)
+            .stdout(output()?)
+            .stderr(output()?)
             .process_group(0)
             .spawn()?;
         let life = match process.stdin.take() {
             Some(pipe) => pipe.into_owned_fd()?,
             None => return Err(io::Error::other("the child has no standard input")),
         };
-        Ok(Child { process, life })
+        Ok(Child { process, life, log })
     }
 }
 
-/// A running command; dropped, it is sent SIGTERM and not waited for.
+/// A running command; dropped, it is told to stop and not waited for.
 #[derive(Debug)]
 pub struct Child {
     process: Process,
     life: OwnedFd,
+    log: Option<File>,
 }
 
 impl Child {
+    /// The last lines of its output, which can be read even when the file is removed already.
+    pub fn last_words(&mut self) -> String {
+        let mut text = String::new();
+        if let Some(log) = &mut self.log {
+            // Half of the text is better than no text.
+            log.rewind().ok();
+            log.read_to_string(&mut text).ok();
+        }
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(LAST_WORDS)..].join("\n")
+    }
+
     /// How it ended, if it has.
     ///
     /// # Errors
@@ -141,15 +170,82 @@ impl Child {
         self.process.wait().await
     }
 
-    /// Sends SIGTERM and waits until the command has ended and its directory is removed.
+    /// Tells it to stop and waits until the command has ended and its directory is removed.
     ///
     /// # Errors
     /// As `waitpid`, and `TimedOut` after ten seconds.
     pub async fn stop(self) -> io::Result<ExitStatus> {
-        let Self { mut process, life } = self;
+        let Self {
+            mut process, life, ..
+        } = self;
         drop(life);
         tokio::time::timeout(STOP_PATIENCE, process.wait())
             .await
             .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the command does not stop"))?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A command that says when it is there.
+    async fn started(script: &str, directory: &Path) -> Child {
+        let ready = directory.join("ready");
+        let script = format!("trap 'exit 7' TERM; touch '{}'; {script}", ready.display());
+        let child = Builder::new("/bin/sh")
+            .argument("-c")
+            .argument(script)
+            .remove_afterwards(directory)
+            .start()
+            .unwrap();
+        // Its directory may be gone again already.
+        while !ready.exists() && directory.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        child
+    }
+
+    #[tokio::test]
+    async fn a_command_that_is_stopped_takes_its_directory_along() {
+        let directory = tempfile::tempdir().unwrap().keep();
+        let child = started("sleep 60 & wait", &directory).await;
+        let status = child.stop().await.unwrap();
+        assert_eq!(status.code(), Some(7));
+        assert!(!directory.exists());
+    }
+
+    #[tokio::test]
+    async fn a_command_that_is_dropped_ends_soon() {
+        let directory = tempfile::tempdir().unwrap().keep();
+        drop(started("sleep 60 & wait", &directory).await);
+        while directory.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_command_that_kills_its_group_is_tidied_up_after() {
+        let directory = tempfile::tempdir().unwrap().keep();
+        let mut child = started("kill -TERM 0; sleep 60 & wait", &directory).await;
+        assert_eq!(child.wait().await.unwrap().code(), Some(7));
+        assert!(!directory.exists());
+    }
+
+    #[tokio::test]
+    async fn a_command_that_ends_by_itself_leaves_its_status_and_its_last_words() {
+        let directory = tempfile::tempdir().unwrap().keep();
+        let builder = Builder::new("/bin/sh")
+            .argument("-c")
+            .argument("echo some; echo words >&2; exit 3")
+            .output(directory.join("log"))
+            .remove_afterwards(&directory);
+        let mut child = builder.start().unwrap();
+        assert_eq!(child.wait().await.unwrap().code(), Some(3));
+        assert_eq!(
+            child.ended().unwrap().and_then(|status| status.code()),
+            Some(3)
+        );
+        assert_eq!(child.last_words(), "some\nwords");
     }
 }

@@ -2,5 +2,6 @@
 
 mod demo;
 mod http;
+mod others;
 mod scripted;
 mod servers;

@@ -2,8 +2,12 @@
 
 #[expect(dead_code, reason = "first used when serve is there")]
 pub(crate) mod bridge;
+pub(crate) mod courier;
+pub(crate) mod cyrus;
 pub(crate) mod dovecot;
 pub(crate) mod http;
 pub(crate) mod proxy;
 pub(crate) mod scripted;
+pub(crate) mod started;
+pub(crate) mod unpacked;
 pub(crate) mod witness;
