@@ -38,7 +38,11 @@ impl Admin {
     /// `draining` is set on SIGTERM: from then on nobody should send more.
     #[must_use]
     pub fn new(stores: Vec<Arc<Store>>, draining: Arc<AtomicBool>) -> Self {
-        Self { stores, draining, last: Mutex::new(None) }
+        Self {
+            stores,
+            draining,
+            last: Mutex::new(None),
+        }
     }
 
     /// Answers one request.
@@ -51,12 +55,20 @@ impl Admin {
             ("/readyz", _) => self.ready().await,
             _ => (StatusCode::NOT_FOUND, "not found\n".to_owned()),
         };
-        let body = Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync();
+        let body = Full::new(Bytes::from(text))
+            .map_err(|never| match never {})
+            .boxed_unsync();
         let mut response = Response::new(body);
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain; charset=utf-8"));
-        headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            header::HeaderValue::from_static("text/plain; charset=utf-8"),
+        );
+        headers.insert(
+            header::CACHE_CONTROL,
+            header::HeaderValue::from_static("no-store"),
+        );
         if status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(header::ALLOW, header::HeaderValue::from_static("GET, HEAD"));
         }
@@ -67,9 +79,16 @@ impl Admin {
     async fn ready(&self) -> (StatusCode, String) {
         let report = self.report().await;
         if self.draining.load(Ordering::Relaxed) {
-            return (StatusCode::SERVICE_UNAVAILABLE, format!("draining\n{}", report.lines));
+            return (
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("draining\n{}", report.lines),
+            );
         }
-        let status = if report.any { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        let status = if report.any {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
         (status, report.lines)
     }
 
@@ -79,12 +98,20 @@ impl Admin {
         if let Some((_, report)) = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
             return report.clone();
         }
-        let answers = futures_util::future::join_all(self.stores.iter().map(|store| Box::pin(store.health()))).await;
-        let mut report = Report { lines: String::new(), any: false };
+        let answers = futures_util::future::join_all(
+            self.stores.iter().map(|store| Box::pin(store.health())),
+        )
+        .await;
+        let mut report = Report {
+            lines: String::new(),
+            any: false,
+        };
         for (store, answer) in self.stores.iter().zip(answers) {
             report.any |= answer.is_ok();
             let state = answer.map_or_else(|reason| format!("down: {reason}"), |_| "ok".to_owned());
-            report.lines.push_str(&format!("store/{} {state}\n", store.name()));
+            report
+                .lines
+                .push_str(&format!("store/{} {state}\n", store.name()));
         }
         *last = Some((Instant::now(), report.clone()));
         report

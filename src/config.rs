@@ -3,7 +3,10 @@
 //! The file is parsed first, so that its errors have lines; then the environment is laid over it; then everything is
 //! validated, each error with the key it is about.
 
-use std::{net::{IpAddr, SocketAddr}, path::{Path, PathBuf}};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 
@@ -109,7 +112,9 @@ pub struct AdminConfig {
 
 impl Default for AdminConfig {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9090)) }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
+        }
     }
 }
 
@@ -137,7 +142,9 @@ pub struct StateConfig {
 
 impl Default for StateConfig {
     fn default() -> Self {
-        Self { url: "memory:".to_owned() }
+        Self {
+            url: "memory:".to_owned(),
+        }
     }
 }
 
@@ -164,7 +171,10 @@ pub enum LogFormat {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { format: LogFormat::Text, level: "info".to_owned() }
+        Self {
+            format: LogFormat::Text,
+            level: "info".to_owned(),
+        }
     }
 }
 
@@ -174,8 +184,10 @@ impl Config {
     /// # Errors
     /// The first thing that is wrong.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| Error::Read { path: path.display().to_string(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| Error::Read {
+            path: path.display().to_string(),
+            source,
+        })?;
         Self::from_toml(&text, std::env::vars())
     }
 
@@ -183,56 +195,94 @@ impl Config {
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub fn from_toml(text: &str, variables: impl Iterator<Item = (String, String)>) -> Result<Self, Error> {
+    pub fn from_toml(
+        text: &str,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, Error> {
         // By itself first: errors of the file have lines, those of the mixture do not.
         let parsed: Self = toml::from_str(text).map_err(|error| Error::Parse(error.to_string()))?;
-        let overlay: Vec<(String, String)> = variables.filter(|(name, _)| name.starts_with(PREFIX)).collect();
+        let overlay: Vec<(String, String)> = variables
+            .filter(|(name, _)| name.starts_with(PREFIX))
+            .collect();
         let config = if overlay.is_empty() {
             parsed
         } else {
-            let mut table: toml::Table = toml::from_str(text).map_err(|error| Error::Parse(error.to_string()))?;
+            let mut table: toml::Table =
+                toml::from_str(text).map_err(|error| Error::Parse(error.to_string()))?;
             for (name, value) in overlay {
                 lay_over(&mut table, &name, &value)?;
             }
-            table.try_into().map_err(|error: toml::de::Error| Error::Parse(format!("environment: {error}")))?
+            table
+                .try_into()
+                .map_err(|error: toml::de::Error| Error::Parse(format!("environment: {error}")))?
         };
         config.validate()?;
         Ok(config)
     }
 
     fn validate(&self) -> Result<(), Error> {
-        let invalid = |key: &str, reason: &str| Err(Error::Invalid { key: key.to_owned(), reason: reason.to_owned() });
+        let invalid = |key: &str, reason: &str| {
+            Err(Error::Invalid {
+                key: key.to_owned(),
+                reason: reason.to_owned(),
+            })
+        };
         if let Some(url) = &self.http.public_url
             && (!(url.starts_with("http://") || url.starts_with("https://")) || url.ends_with('/'))
         {
-            return invalid("http.public_url", "starts with http:// or https:// and has no final slash");
+            return invalid(
+                "http.public_url",
+                "starts with http:// or https:// and has no final slash",
+            );
         }
         let base = &self.http.base_path;
-        if !base.is_empty() && (!base.starts_with('/') || base.ends_with('/') || base.contains(['{', '}', '?', '#', ' '])) {
+        if !base.is_empty()
+            && (!base.starts_with('/')
+                || base.ends_with('/')
+                || base.contains(['{', '}', '?', '#', ' ']))
+        {
             return invalid("http.base_path", "starts with a slash and has no final one");
         }
         if !self.auth.basic {
-            return invalid("auth.basic", "this release knows no other way, so it must be true");
+            return invalid(
+                "auth.basic",
+                "this release knows no other way, so it must be true",
+            );
         }
         if self.state.url != "memory:" {
-            return invalid("state.url", "this release keeps state in memory only: \"memory:\"");
+            return invalid(
+                "state.url",
+                "this release keeps state in memory only: \"memory:\"",
+            );
         }
         if !["error", "warn", "info", "debug", "trace"].contains(&self.log.level.as_str()) {
             return invalid("log.level", "is one of error, warn, info, debug, trace");
         }
-        if self.limits.page == 0 || self.limits.bulk == 0 || self.limits.connections == 0 || self.limits.header < 8192 {
-            return invalid("limits", "page, bulk and connections are at least 1, header at least 8192");
+        if self.limits.page == 0
+            || self.limits.bulk == 0
+            || self.limits.connections == 0
+            || self.limits.header < 8192
+        {
+            return invalid(
+                "limits",
+                "page, bulk and connections are at least 1, header at least 8192",
+            );
         }
         if self.stores.is_empty() {
             return invalid("stores", "at least one [[stores]] is needed");
         }
         for (index, store) in self.stores.iter().enumerate() {
             let reason = store.problem().or_else(|| {
-                let twice = self.stores[..index].iter().any(|other| other.name == store.name);
+                let twice = self.stores[..index]
+                    .iter()
+                    .any(|other| other.name == store.name);
                 twice.then(|| "name: used twice".to_owned())
             });
             if let Some(reason) = reason {
-                return Err(Error::Invalid { key: format!("stores[{index}]"), reason });
+                return Err(Error::Invalid {
+                    key: format!("stores[{index}]"),
+                    reason,
+                });
             }
         }
         Ok(())
@@ -242,7 +292,12 @@ impl Config {
 impl StoreConfig {
     /// What is wrong with it, if anything is.
     fn problem(&self) -> Option<String> {
-        let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        let plain = |text: &str| {
+            !text.is_empty()
+                && text
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        };
         if !plain(&self.name) {
             return Some("name: needed, of letters, digits, - _ .".to_owned());
         }
@@ -255,15 +310,29 @@ impl StoreConfig {
         if self.max_connections_per_account == 0 || self.max_connections == 0 {
             return Some("max_connections, max_connections_per_account: at least 1".to_owned());
         }
-        if [self.connect_timeout, self.command_timeout, self.pool_timeout, self.idle_timeout].contains(&0) {
+        if [
+            self.connect_timeout,
+            self.command_timeout,
+            self.pool_timeout,
+            self.idle_timeout,
+        ]
+        .contains(&0)
+        {
             return Some("timeouts: at least 1 second".to_owned());
         }
         let within = |root: &String| {
             let folder = self.default_folder.trim_matches('/');
             let root = root.trim_matches('/');
-            folder == root || folder.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'))
+            folder == root
+                || folder
+                    .strip_prefix(root)
+                    .is_some_and(|rest| rest.starts_with('/'))
         };
-        if self.roots.iter().any(|root| root.trim_matches('/').is_empty() || root.contains("//")) {
+        if self
+            .roots
+            .iter()
+            .any(|root| root.trim_matches('/').is_empty() || root.contains("//"))
+        {
             return Some("roots: a root is the path of a folder".to_owned());
         }
         if !self.roots.is_empty() && !self.roots.iter().any(within) {
@@ -275,14 +344,24 @@ impl StoreConfig {
 
 /// Puts one variable into the table; numbers in the name are places in an array.
 fn lay_over(table: &mut toml::Table, name: &str, value: &str) -> Result<(), Error> {
-    let invalid = || Error::Invalid { key: name.to_owned(), reason: "does not fit the file".to_owned() };
-    let path: Vec<String> = name[PREFIX.len()..].split("__").map(str::to_ascii_lowercase).collect();
+    let invalid = || Error::Invalid {
+        key: name.to_owned(),
+        reason: "does not fit the file".to_owned(),
+    };
+    let path: Vec<String> = name[PREFIX.len()..]
+        .split("__")
+        .map(str::to_ascii_lowercase)
+        .collect();
     let (first, rest) = path.split_first().ok_or_else(invalid)?;
-    let mut place = table.entry(first.clone()).or_insert_with(|| empty_for(rest));
+    let mut place = table
+        .entry(first.clone())
+        .or_insert_with(|| empty_for(rest));
     for (index, key) in rest.iter().enumerate() {
         let below = &rest[index + 1..];
         place = match place {
-            toml::Value::Table(table) => table.entry(key.clone()).or_insert_with(|| empty_for(below)),
+            toml::Value::Table(table) => {
+                table.entry(key.clone()).or_insert_with(|| empty_for(below))
+            }
             toml::Value::Array(array) => {
                 let at: usize = key.parse().map_err(|_| invalid())?;
                 if at == array.len() {
@@ -478,16 +557,25 @@ mod tests {
     #[test]
     fn unknown_keys_are_errors_with_their_line() {
         let reason = reason("[http]\n\nlistne = \"127.0.0.1:1\"\n");
-        assert!(reason.contains("line 3") && reason.contains("listne"), "{reason}");
+        assert!(
+            reason.contains("line 3") && reason.contains("listne"),
+            "{reason}"
+        );
     }
 
     #[test]
     fn values_that_cannot_be_name_their_key() {
         for (text, key) in [
             ("", "stores"),
-            ("[[stores]]\nname = \"a/b\"\nhost = \"h\"\n", "stores[0]: name"),
+            (
+                "[[stores]]\nname = \"a/b\"\nhost = \"h\"\n",
+                "stores[0]: name",
+            ),
             (&format!("{STORE}login = \"x\""), "stores[0]: login"),
-            (&format!("{STORE}roots = [\"Default\"]"), "stores[0]: default_folder"),
+            (
+                &format!("{STORE}roots = [\"Default\"]"),
+                "stores[0]: default_folder",
+            ),
             (&format!("{STORE}{STORE}"), "stores[1]: name"),
             (&format!("[state]\nurl = \"file:x\"\n{STORE}"), "state.url"),
         ] {
@@ -508,8 +596,14 @@ mod tests {
         ];
         let config = Config::from_toml(STORE, variables.into_iter()).unwrap();
         assert_eq!(config.http.listen.port(), 8081);
-        assert_eq!((config.stores[0].host.as_str(), config.stores[0].port), ("imap.example.net", 143));
-        assert_eq!((config.stores[1].name.as_str(), config.limits.page), ("other", 7));
+        assert_eq!(
+            (config.stores[0].host.as_str(), config.stores[0].port),
+            ("imap.example.net", 143)
+        );
+        assert_eq!(
+            (config.stores[1].name.as_str(), config.limits.page),
+            ("other", 7)
+        );
         let odd = [variable("LIMITS__PAEG", "7")];
         assert!(Config::from_toml(STORE, odd.into_iter()).is_err());
     }

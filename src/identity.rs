@@ -62,7 +62,9 @@ impl Scheme {
     /// By its name, in any case.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Tel, Self::Sip, Self::Sips, Self::Acr].into_iter().find(|scheme| scheme.name().eq_ignore_ascii_case(name))
+        [Self::Tel, Self::Sip, Self::Sips, Self::Acr]
+            .into_iter()
+            .find(|scheme| scheme.name().eq_ignore_ascii_case(name))
     }
 
     /// Its name in canonical spelling.
@@ -113,7 +115,12 @@ impl BoxId {
             Scheme::Tel | Scheme::Acr => format!("{}:{user}", scheme.name()),
             Scheme::Sip | Scheme::Sips => format!("{}:{user}@{domain}", scheme.name()),
         };
-        Some(Self { canonical, scheme, user, domain })
+        Some(Self {
+            canonical,
+            scheme,
+            user,
+            domain,
+        })
     }
 
     /// Canonical spelling, such as `tel:+15550100`.
@@ -125,22 +132,30 @@ impl BoxId {
 
 /// `+` and digits; `-`, `.`, `(`, `)` and space only please the eye (RFC 3966 §3).
 fn telephone_number(text: &str) -> Option<String> {
-    let number: String = text.chars().filter(|character| !"-.() ".contains(*character)).collect();
+    let number: String = text
+        .chars()
+        .filter(|character| !"-.() ".contains(*character))
+        .collect();
     let digits = number.strip_prefix('+')?;
-    ((1..=32).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(number)
+    ((1..=32).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()))
+        .then_some(number)
 }
 
 /// A host name in lower case, without port.
 fn host_name(text: &str) -> Option<String> {
     let valid = !text.is_empty()
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
         && text.split('.').all(|label| !label.is_empty());
     valid.then(|| text.to_ascii_lowercase())
 }
 
 /// Whether a login can be sent: it means nothing but a name to any store.
 fn harmless(text: &str) -> bool {
-    let odd = |character: char| character.is_control() || matches!(character, '/' | '*' | '%' | '"' | '\\' | ' ');
+    let odd = |character: char| {
+        character.is_control() || matches!(character, '/' | '*' | '%' | '"' | '\\' | ' ')
+    };
     !text.is_empty() && text.len() <= LONGEST && !text.contains(odd) && !text.contains("..")
 }
 
@@ -169,7 +184,10 @@ impl LoginTemplate {
             if at > 0 {
                 pieces.push(Piece::Text(rest[..at].to_owned()));
             }
-            let end = rest.find('}').filter(|end| *end > at).ok_or("a brace without its other half")?;
+            let end = rest
+                .find('}')
+                .filter(|end| *end > at)
+                .ok_or("a brace without its other half")?;
             pieces.push(match &rest[at + 1..end] {
                 "box" => Piece::Box,
                 "scheme" => Piece::Scheme,
@@ -182,7 +200,10 @@ impl LoginTemplate {
         if !rest.is_empty() {
             pieces.push(Piece::Text(rest.to_owned()));
         }
-        if !pieces.iter().any(|piece| matches!(piece, Piece::Box | Piece::User)) {
+        if !pieces
+            .iter()
+            .any(|piece| matches!(piece, Piece::Box | Piece::User))
+        {
             return Err("neither {box} nor {user}: all boxes would share one login".to_owned());
         }
         Ok(Self(pieces))
@@ -220,11 +241,14 @@ impl BoxRules {
     /// # Errors
     /// The key and what is wrong with it.
     pub fn new(config: &StoreConfig) -> Result<Self, String> {
-        let template = LoginTemplate::parse(&config.login).map_err(|error| format!("login: {error}"))?;
+        let template =
+            LoginTemplate::parse(&config.login).map_err(|error| format!("login: {error}"))?;
         let schemes: Vec<Scheme> = config
             .schemes
             .iter()
-            .map(|name| Scheme::parse(name).ok_or_else(|| format!("schemes: unknown scheme {name}")))
+            .map(|name| {
+                Scheme::parse(name).ok_or_else(|| format!("schemes: unknown scheme {name}"))
+            })
             .collect::<Result<_, _>>()?;
         if schemes.is_empty() {
             return Err("schemes: at least one is needed".to_owned());
@@ -234,7 +258,11 @@ impl BoxRules {
             .iter()
             .map(|name| host_name(name).ok_or_else(|| format!("domains: {name} is no host name")))
             .collect::<Result<_, _>>()?;
-        let rules = Self { schemes, domains, template };
+        let rules = Self {
+            schemes,
+            domains,
+            template,
+        };
         if !rules.is_injective() {
             return Err("login: two box ids could share a login; use {box}, or {domain} and {scheme}, or exactly one of domains".to_owned());
         }
@@ -260,7 +288,9 @@ impl BoxRules {
     pub fn accept(&self, segment: &str) -> Option<(BoxId, String)> {
         let id = BoxId::parse(segment)?;
         let sip = matches!(id.scheme, Scheme::Sip | Scheme::Sips);
-        if !self.schemes.contains(&id.scheme) || (sip && !self.domains.is_empty() && !self.domains.contains(&id.domain)) {
+        if !self.schemes.contains(&id.scheme)
+            || (sip && !self.domains.is_empty() && !self.domains.contains(&id.domain))
+        {
             return None;
         }
         let login = self.template.login(&id);
@@ -284,22 +314,50 @@ mod tests {
 
     #[test]
     fn secrets_do_not_show() {
-        let credentials = Credentials { login: "u".to_owned(), password: Secret::new("hunter2") };
+        let credentials = Credentials {
+            login: "u".to_owned(),
+            password: Secret::new("hunter2"),
+        };
         assert!(!format!("{credentials:?}").contains("hunter2"));
     }
 
     #[test]
     fn box_ids_have_one_spelling() {
-        assert_eq!(BoxId::parse("TEL:+1-555.01(00) ").unwrap().as_str(), "tel:+15550100");
-        assert_eq!(BoxId::parse("sip:Ana@Example.ORG").unwrap().as_str(), "sip:Ana@example.org");
-        assert_eq!(BoxId::parse("acr:pseudonym1").unwrap().as_str(), "acr:pseudonym1");
+        assert_eq!(
+            BoxId::parse("TEL:+1-555.01(00) ").unwrap().as_str(),
+            "tel:+15550100"
+        );
+        assert_eq!(
+            BoxId::parse("sip:Ana@Example.ORG").unwrap().as_str(),
+            "sip:Ana@example.org"
+        );
+        assert_eq!(
+            BoxId::parse("acr:pseudonym1").unwrap().as_str(),
+            "acr:pseudonym1"
+        );
     }
 
     #[test]
     fn what_is_no_box_id_is_refused() {
         for text in [
-            "", "tel:", "tel:+", "tel:15550100", "tel:+1;x=1", "tel:+1a", "mailto:a@b", "sip:a", "sip:@b", "sip:a@b;p=1", "sip:a/../b@c",
-            "sip:a*b@c", "sip:a\r\n@c", "acr:auth", "acr:a\0", "+15550100", "sip:a@b:5060", "acr:a b",
+            "",
+            "tel:",
+            "tel:+",
+            "tel:15550100",
+            "tel:+1;x=1",
+            "tel:+1a",
+            "mailto:a@b",
+            "sip:a",
+            "sip:@b",
+            "sip:a@b;p=1",
+            "sip:a/../b@c",
+            "sip:a*b@c",
+            "sip:a\r\n@c",
+            "acr:auth",
+            "acr:a\0",
+            "+15550100",
+            "sip:a@b:5060",
+            "acr:a b",
         ] {
             assert_eq!(BoxId::parse(text), None, "{text:?}");
         }
@@ -307,11 +365,22 @@ mod tests {
 
     #[test]
     fn templates_lead_to_logins() {
-        let login = |template: &str, schemes: &[&str], id: &str| rules(template, schemes, &[]).unwrap().accept(id).unwrap().1;
+        let login = |template: &str, schemes: &[&str], id: &str| {
+            rules(template, schemes, &[]).unwrap().accept(id).unwrap().1
+        };
         assert_eq!(login("{user}", &["tel"], "tel:+15550100"), "+15550100");
-        assert_eq!(login("{box}", &["tel", "sip"], "sip:ana@example.org"), "sip:ana@example.org");
-        assert_eq!(login("{user}@{domain}", &["sip"], "sip:ana@example.org"), "ana@example.org");
-        assert_eq!(login("{user}@example.test", &["tel"], "tel:+15550100"), "+15550100@example.test");
+        assert_eq!(
+            login("{box}", &["tel", "sip"], "sip:ana@example.org"),
+            "sip:ana@example.org"
+        );
+        assert_eq!(
+            login("{user}@{domain}", &["sip"], "sip:ana@example.org"),
+            "ana@example.org"
+        );
+        assert_eq!(
+            login("{user}@example.test", &["tel"], "tel:+15550100"),
+            "+15550100@example.test"
+        );
     }
 
     #[test]

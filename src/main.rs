@@ -3,7 +3,12 @@
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use cpm_bridge::{config::Config, demo, identity::Secret, probe, serve};
+use cpm_bridge::{
+    config::{Config, LogConfig},
+    demo,
+    identity::Secret,
+    probe, serve,
+};
 
 /// OMA NMS REST API in front of an existing IMAP message store.
 #[derive(Debug, Parser)]
@@ -29,7 +34,12 @@ enum Command {
         #[arg(long)]
         connect: bool,
         /// Box id to log in with, such as tel:+15550100.
-        #[arg(long, value_name = "BOX", requires = "connect", requires = "password_file")]
+        #[arg(
+            long,
+            value_name = "BOX",
+            requires = "connect",
+            requires = "password_file"
+        )]
         user: Option<String>,
         /// File with the password on its first line.
         #[arg(long, value_name = "FILE", requires = "user")]
@@ -63,28 +73,65 @@ async fn main() -> ExitCode {
             }
             Err(error) => refused(&config, &error),
         },
-        Command::CheckConfig { file, connect, user, password_file } => match Config::load(&file) {
+        Command::CheckConfig {
+            file,
+            connect,
+            user,
+            password_file,
+        } => match Config::load(&file) {
             Ok(config) if connect => outcome(Box::pin(check(&config, user, password_file)).await),
             Ok(_) => say("ok"),
             Err(error) => refused(&file, &error),
         },
-        Command::Demo { listen, admin_listen, imap_listen, dir } => {
-            outcome(Box::pin(demo::run(demo::Options { listen, admin_listen, imap_listen, dir })).await)
+        Command::Demo {
+            listen,
+            admin_listen,
+            imap_listen,
+            dir,
+        } => {
+            let options = demo::Options {
+                listen,
+                admin_listen,
+                imap_listen,
+                dir,
+            };
+            serve::log(&LogConfig {
+                level: "warn".to_owned(),
+                ..LogConfig::default()
+            });
+            outcome(
+                Box::pin(serve::until_signal(async |stop| {
+                    demo::run(options, stop).await
+                }))
+                .await,
+            )
         }
     }
 }
 
-async fn check(config: &Config, user: Option<String>, password_file: Option<PathBuf>) -> anyhow::Result<()> {
+async fn check(
+    config: &Config,
+    user: Option<String>,
+    password_file: Option<PathBuf>,
+) -> anyhow::Result<()> {
     let login = match (&user, password_file) {
         (Some(user), Some(file)) => {
-            let text = std::fs::read_to_string(&file).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?;
-            Some((user.as_str(), Secret::new(text.lines().next().unwrap_or_default())))
+            let text = std::fs::read_to_string(&file)
+                .map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?;
+            Some((
+                user.as_str(),
+                Secret::new(text.lines().next().unwrap_or_default()),
+            ))
         }
         _ => None,
     };
     let (report, well) = probe::connect(config, login).await?;
     say(report.trim_end());
-    if well { Ok(()) } else { Err(anyhow::anyhow!("not every store can be used")) }
+    if well {
+        Ok(())
+    } else {
+        Err(anyhow::anyhow!("not every store can be used"))
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "the answer of a command")]

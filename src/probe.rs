@@ -15,7 +15,10 @@ use crate::{
 ///
 /// # Errors
 /// Files that cannot be used.
-pub async fn connect(config: &Config, login: Option<(&str, Secret)>) -> anyhow::Result<(String, bool)> {
+pub async fn connect(
+    config: &Config,
+    login: Option<(&str, Secret)>,
+) -> anyhow::Result<(String, bool)> {
     let mut report = String::new();
     let mut well = true;
     for settings in &config.stores {
@@ -23,14 +26,25 @@ pub async fn connect(config: &Config, login: Option<(&str, Secret)>) -> anyhow::
         let store = Store::new(settings, &config.objects, Arc::new(MemoryState::new()))?;
         let greeting = store.health().await;
         well &= greeting.is_ok();
-        let line = greeting.map_or_else(|reason| format!("down: {reason}"), |found| format!("ok: {}", listed(&found)));
+        let line = greeting.map_or_else(
+            |reason| format!("down: {reason}"),
+            |found| format!("ok: {}", listed(&found)),
+        );
         let _ = writeln!(report, "store/{} {line}", settings.name);
-        let Some((box_text, password)) = &login else { continue };
+        let Some((box_text, password)) = &login else {
+            continue;
+        };
         let outcome = match rules.accept(box_text) {
             None => Err("this box id is not accepted".to_owned()),
             Some((box_id, login)) => {
-                let credentials = Credentials { login, password: password.clone() };
-                Box::pin(store.open(&box_id, credentials)).await.map(|_| ()).map_err(|error| error.to_string())
+                let credentials = Credentials {
+                    login,
+                    password: password.clone(),
+                };
+                Box::pin(store.open(&box_id, credentials))
+                    .await
+                    .map(|_| ())
+                    .map_err(|error| error.to_string())
             }
         };
         well &= outcome.is_ok();

@@ -1,6 +1,7 @@
 //! Puts the parts together and takes them down again: bind, serve, drain.
 
 use std::{
+    future::Future,
     net::SocketAddr,
     sync::{
         Arc,
@@ -48,16 +49,27 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let mut stores = Vec::new();
     for store in &config.stores {
         let rules = BoxRules::new(store).map_err(anyhow::Error::msg)?;
-        stores.push((Store::new(store, &config.objects, Arc::clone(&state))?, rules));
+        stores.push((
+            Store::new(store, &config.objects, Arc::clone(&state))?,
+            rules,
+        ));
     }
-    let tls = config.http.tls.as_ref().map(|files| tls::server(&files.certificate, &files.key)).transpose()?;
+    let tls = config
+        .http
+        .tls
+        .as_ref()
+        .map(|files| tls::server(&files.certificate, &files.key))
+        .transpose()?;
     let http_listener = bind("http.listen", config.http.listen).await?;
     let admin_listener = bind("admin.listen", config.admin.listen).await?;
     let (http, admin) = (http_listener.local_addr()?, admin_listener.local_addr()?);
 
     let draining = Arc::new(AtomicBool::new(false));
     let (stop_http, stop_admin) = (CancellationToken::new(), CancellationToken::new());
-    let operators = Arc::new(Admin::new(stores.iter().map(|(store, _)| Arc::clone(store)).collect(), Arc::clone(&draining)));
+    let operators = Arc::new(Admin::new(
+        stores.iter().map(|(store, _)| Arc::clone(store)).collect(),
+        Arc::clone(&draining),
+    ));
     let settings = rest::Settings {
         public_url: config.http.public_url.clone(),
         base_path: config.http.base_path.clone(),
@@ -71,19 +83,41 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         connections: config.limits.connections,
     };
     let drain = Duration::from_secs(config.http.drain);
-    let http_task = task::spawn(server::serve(http_listener, tls, limits, stop_http.clone(), drain, {
-        move |request, peer, tls| {
-            let service = Arc::clone(&service);
-            async move { Box::pin(service.handle(request, peer, tls)).await }
-        }
-    }));
-    let admin_task = task::spawn(server::serve(admin_listener, None, limits, stop_admin.clone(), Duration::from_secs(1), {
-        move |request, _, _| {
-            let operators = Arc::clone(&operators);
-            async move { operators.handle(request).await }
-        }
-    }));
-    Ok(Running { http, admin, draining, stop_http, stop_admin, http_task, admin_task })
+    let http_task = task::spawn(server::serve(
+        http_listener,
+        tls,
+        limits,
+        stop_http.clone(),
+        drain,
+        {
+            move |request, peer, tls| {
+                let service = Arc::clone(&service);
+                async move { Box::pin(service.handle(request, peer, tls)).await }
+            }
+        },
+    ));
+    let admin_task = task::spawn(server::serve(
+        admin_listener,
+        None,
+        limits,
+        stop_admin.clone(),
+        Duration::from_secs(1),
+        {
+            move |request, _, _| {
+                let operators = Arc::clone(&operators);
+                async move { operators.handle(request).await }
+            }
+        },
+    ));
+    Ok(Running {
+        http,
+        admin,
+        draining,
+        stop_http,
+        stop_admin,
+        http_task,
+        admin_task,
+    })
 }
 
 impl Running {
@@ -98,7 +132,9 @@ impl Running {
 }
 
 async fn bind(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("{key} {address}"))
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{key} {address}"))
 }
 
 /// Serves until SIGTERM or SIGINT, then drains; a second signal ends at once.
@@ -106,17 +142,41 @@ async fn bind(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
 /// # Errors
 /// As for [`start`].
 pub async fn run(config: &Config) -> anyhow::Result<()> {
-    let running = start(config).await?;
-    info!(http = %running.http, admin = %running.admin, "serving");
-    let mut signals = Signals::new()?;
-    signals.next().await;
-    info!("draining");
-    tokio::select! {
-        () = running.shutdown() => info!("stopped"),
-        () = signals.next() => info!("stopped at once"),
-    }
-    Ok(())
+    until_signal(async |stop| {
+        let running = Box::pin(start(config)).await?;
+        info!(http = %running.http, admin = %running.admin, "serving");
+        stop.await;
+        info!("draining");
+        running.shutdown().await;
+        info!("stopped");
+        Ok(())
+    })
+    .await
 }
+
+/// Runs something that ends by itself when the first SIGTERM or SIGINT comes; a second one ends it at once.
+///
+/// # Errors
+/// What it says.
+pub async fn until_signal(run: impl AsyncFnOnce(Stop) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
+    let (first, stop) = tokio::sync::oneshot::channel();
+    let watch = async {
+        signals.next().await;
+        let _ = first.send(());
+        signals.next().await;
+    };
+    let stop: Stop = Box::pin(async move {
+        let _ = stop.await;
+    });
+    tokio::select! {
+        outcome = run(stop) => outcome,
+        () = watch => Ok(()),
+    }
+}
+
+/// Completes with the first signal.
+pub type Stop = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// SIGTERM and SIGINT, one as good as the other.
 #[derive(Debug)]
@@ -132,7 +192,10 @@ impl Signals {
     /// When the system does not let us.
     pub fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     /// Waits for the next one.
@@ -152,12 +215,16 @@ pub fn log(config: &LogConfig) {
     // A second installation, in tests, changes nothing.
     let _ = match config.format {
         LogFormat::Text => registry.with(layer.with_filter(filter)).try_init(),
-        LogFormat::Json => registry.with(layer.json().flatten_event(true).with_filter(filter)).try_init(),
+        LogFormat::Json => registry
+            .with(layer.json().flatten_event(true).with_filter(filter))
+            .try_init(),
     };
 }
 
 fn filter(level: &str) -> EnvFilter {
-    EnvFilter::new(format!("{level},async_imap=warn,imap_proto=warn,hyper=warn,h2=warn,rustls=warn"))
+    EnvFilter::new(format!(
+        "{level},async_imap=warn,imap_proto=warn,hyper=warn,h2=warn,rustls=warn"
+    ))
 }
 
 #[cfg(test)]

@@ -51,8 +51,11 @@ pub async fn serve<S, F>(
     let builder = Arc::new(builder(limits));
     let aborted = CancellationToken::new();
     loop {
-        let Some((stream, peer, permit)) = accept(&listener, &permits, &shutdown).await else { break };
-        let (builder, service, watcher) = (Arc::clone(&builder), service.clone(), graceful.watcher());
+        let Some((stream, peer, permit)) = accept(&listener, &permits, &shutdown).await else {
+            break;
+        };
+        let (builder, service, watcher) =
+            (Arc::clone(&builder), service.clone(), graceful.watcher());
         let (acceptor, aborted) = (acceptor.clone(), aborted.clone());
         let connection = async move {
             let secure = acceptor.is_some();
@@ -61,13 +64,29 @@ pub async fn serve<S, F>(
                 async move { Ok::<_, std::convert::Infallible>(answer.await) }
             });
             match acceptor {
-                None => watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned()).await,
-                Some(acceptor) => match timeout(limits.header_timeout, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => {
-                        watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned()).await
+                None => {
+                    watcher
+                        .watch(
+                            builder
+                                .serve_connection(TokioIo::new(stream), service)
+                                .into_owned(),
+                        )
+                        .await
+                }
+                Some(acceptor) => {
+                    match timeout(limits.header_timeout, acceptor.accept(stream)).await {
+                        Ok(Ok(stream)) => {
+                            watcher
+                                .watch(
+                                    builder
+                                        .serve_connection(TokioIo::new(stream), service)
+                                        .into_owned(),
+                                )
+                                .await
+                        }
+                        Ok(Err(_)) | Err(_) => Ok(()),
                     }
-                    Ok(Err(_)) | Err(_) => Ok(()),
-                },
+                }
             }
         };
         task::spawn(async move {

@@ -59,7 +59,10 @@ pub fn client(extra_roots: Option<&Path>) -> Result<Arc<ClientConfig>, Error> {
 /// # Errors
 /// [`Error::Certificate`] for a file that cannot be used, [`Error::Rustls`] when key and certificate do not fit.
 pub fn server(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, Error> {
-    let refused = |path: &Path, reason: String| Error::Certificate { path: path.display().to_string(), reason };
+    let refused = |path: &Path, reason: String| Error::Certificate {
+        path: path.display().to_string(),
+        reason,
+    };
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| refused(certificate, error.to_string()))?;

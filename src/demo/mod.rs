@@ -67,18 +67,17 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let imap = dovecot.imap();
     let mut stop = pin!(stop);
-    let mut service = tokio::select! {
+    let service = tokio::select! {
         service = start(options, imap, dovecot.directory()) => service?,
         () = stop.as_mut() => return Ok(()),
     };
-    io::stdout().write_all(announcement(&service, imap).as_bytes())?;
+    io::stdout().write_all(announcement(service.http, service.admin, imap).as_bytes())?;
     io::stdout().flush()?;
     let outcome = tokio::select! {
-        failed = service.ended() => Err(failed),
         ended = dovecot.ended() => Err(ended.into()),
         () = stop => Ok(()),
     };
-    service.stop().await?;
+    service.stop().await;
     outcome
 }
 
@@ -89,7 +88,7 @@ async fn start(options: &Options, imap: SocketAddr, directory: &Path) -> anyhow:
         boxes::fill(imap).await.context("filling the boxes")?;
         std::fs::write(&filled, "")?;
     }
-    service::start(configuration(options, imap)).await
+    service::start(&configuration(options, imap)).await
 }
 
 async fn start_dovecot(options: &Options) -> anyhow::Result<dovecot::Dovecot> {
@@ -125,8 +124,7 @@ fn configuration(options: &Options, imap: SocketAddr) -> String {
 }
 
 /// The line scripts wait for, then lines for people.
-fn announcement(service: &Service, imap: SocketAddr) -> String {
-    let Service { http, admin, .. } = service;
+fn announcement(http: SocketAddr, admin: SocketAddr, imap: SocketAddr) -> String {
     let [user, other] = boxes::USERS;
     let curl = format!("curl -s -u {user}:{}", dovecot::PASSWORD);
     // A plus sign is a space in a query.
@@ -160,7 +158,7 @@ mod tests {
     #[test]
     fn the_first_line_names_where_it_listens() {
         let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let text = announcement(&Service::at(at(1), at(2)), at(3));
+        let text = announcement(at(1), at(2), at(3));
         let first = "ready http=http://127.0.0.1:1 admin=http://127.0.0.1:2 imap=127.0.0.1:3";
         assert_eq!(text.lines().next(), Some(first));
     }
@@ -168,7 +166,7 @@ mod tests {
     #[test]
     fn each_other_line_is_a_command_a_shell_can_read() {
         let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let text = announcement(&Service::at(at(1), at(2)), at(3));
+        let text = announcement(at(1), at(2), at(3));
         let commands: Vec<&str> = text.lines().skip(1).collect();
         let status = std::process::Command::new("sh")
             .args(["-n", "-c", &commands.join("\n")])

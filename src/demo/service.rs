@@ -2,33 +2,25 @@
 
 use std::net::SocketAddr;
 
+use crate::{
+    config::Config,
+    serve::{self, Running},
+};
+
 /// A running service.
 #[derive(Debug)]
 pub struct Service {
     /// Where it serves HTTP.
     pub http: SocketAddr,
-    /// Where it serves `/livez`, `/readyz` and `/metrics`.
+    /// Where it serves `/livez` and `/readyz`.
     pub admin: SocketAddr,
+    running: Running,
 }
 
 impl Service {
-    #[cfg(test)]
-    pub(super) fn at(http: SocketAddr, admin: SocketAddr) -> Self {
-        Self { http, admin }
-    }
-
-    /// Waits until it ends by itself, which it should not, and says why.
-    pub async fn ended(&mut self) -> anyhow::Error {
-        std::future::pending().await
-    }
-
     /// Drains it and waits for its end.
-    ///
-    /// # Errors
-    /// When it does not end in order.
-    #[expect(clippy::unused_async, reason = "serve is not there yet")]
-    pub async fn stop(self) -> anyhow::Result<()> {
-        Ok(())
+    pub async fn stop(self) {
+        self.running.shutdown().await;
     }
 }
 
@@ -36,7 +28,12 @@ impl Service {
 ///
 /// # Errors
 /// When the configuration is refused or an address is in use.
-#[expect(clippy::unused_async, reason = "serve is not there yet")]
-pub async fn start(configuration: String) -> anyhow::Result<Service> {
-    anyhow::bail!("serve is not there yet; it would get:\n{configuration}")
+pub async fn start(configuration: &str) -> anyhow::Result<Service> {
+    let config = Config::from_toml(configuration, std::iter::empty())?;
+    let running = Box::pin(serve::start(&config)).await?;
+    Ok(Service {
+        http: running.http,
+        admin: running.admin,
+        running,
+    })
 }

@@ -63,19 +63,31 @@ impl Fault {
         match self {
             Self::ServiceError => ("SVC0001", "A service error occurred. Error code is %1"),
             Self::InvalidInput => ("SVC0002", "Invalid input value for message part %1"),
-            Self::InvalidValue => ("SVC0003", "Invalid input value for message part %1, valid values are %2"),
+            Self::InvalidValue => (
+                "SVC0003",
+                "Invalid input value for message part %1, valid values are %2",
+            ),
             Self::NoValidAddresses => ("SVC0004", "No valid addresses provided in message part %1"),
-            Self::Duplicate => ("SVC0005", "Correlator %1 specified in message part %2 is a duplicate"),
+            Self::Duplicate => (
+                "SVC0005",
+                "Correlator %1 specified in message part %2 is a duplicate",
+            ),
             Self::PathMissing => (
                 "SVC1009",
                 "Folder's path is missing. When more than one root folder exists, folder's path must be provided",
             ),
-            Self::NoResources => ("SVC2001", "No server resources available to process the request"),
+            Self::NoResources => (
+                "SVC2001",
+                "No server resources available to process the request",
+            ),
             Self::InvalidCredentials => ("SVC2003", "Invalid access token"),
             Self::Unknown => ("SVC2008", "Unknown %1 %2"),
             Self::PolicyError => ("POL0001", "A policy error occurred. Error code is %1"),
             Self::RenameForbidden => ("POL1030", "Renaming this folder is not allowed"),
-            Self::CreationForbidden => ("POL1031", "Attempt to create objects or folders under %1 is prohibited"),
+            Self::CreationForbidden => (
+                "POL1031",
+                "Attempt to create objects or folders under %1 is prohibited",
+            ),
             Self::FeatureUnavailable => ("POL2006", "Requested feature %1 is not available"),
         }
     }
@@ -87,12 +99,21 @@ impl Fault {
         let exception = Exception {
             message_id: message_id.to_owned(),
             text: text.to_owned(),
-            variables: variables.iter().map(|variable| (*variable).to_owned()).collect(),
+            variables: variables
+                .iter()
+                .map(|variable| (*variable).to_owned())
+                .collect(),
         };
         if message_id.starts_with("POL") {
-            RequestError { service_exception: None, policy_exception: Some(exception) }
+            RequestError {
+                service_exception: None,
+                policy_exception: Some(exception),
+            }
         } else {
-            RequestError { service_exception: Some(exception), policy_exception: None }
+            RequestError {
+                service_exception: Some(exception),
+                policy_exception: None,
+            }
         }
     }
 }

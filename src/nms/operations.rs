@@ -2,11 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    encode::one_or_many,
-    fault::RequestError,
-    folder::Reference,
-};
+use super::{encode::one_or_many, fault::RequestError, folder::Reference};
 
 /// Paths to be resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]

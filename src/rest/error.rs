@@ -20,7 +20,10 @@ pub(crate) const RETRY_AFTER: u32 = 5;
 
 impl Failure {
     pub(crate) fn new(status: StatusCode, fault: Fault, variables: &[&str]) -> Self {
-        Self { status, error: fault.error(variables) }
+        Self {
+            status,
+            error: fault.error(variables),
+        }
     }
 
     /// 400 SVC0002 with the offending part.
@@ -63,11 +66,15 @@ impl From<store::Error> for Failure {
             E::NotFound => Self::not_found("Request-URI"),
             E::UnknownPath(path) | E::MalformedPath(path) => Self::not_found(&path),
             E::InvalidInput(part) => Self::invalid(&part),
-            E::InvalidValue(part, valid) => {
-                Self::new(StatusCode::BAD_REQUEST, Fault::InvalidValue, &[&part, &valid])
-            }
+            E::InvalidValue(part, valid) => Self::new(
+                StatusCode::BAD_REQUEST,
+                Fault::InvalidValue,
+                &[&part, &valid],
+            ),
             E::PathRequired => Self::new(StatusCode::BAD_REQUEST, Fault::PathMissing, &[]),
-            E::Conflict(value, member) => Self::new(StatusCode::CONFLICT, Fault::Duplicate, &[&value, &member]),
+            E::Conflict(value, member) => {
+                Self::new(StatusCode::CONFLICT, Fault::Duplicate, &[&value, &member])
+            }
             E::Unauthenticated => Self::unauthenticated(),
             E::Forbidden => Self::forbidden("NotAuthorized"),
             E::SystemFolder => Self::forbidden("SystemFolder"),
@@ -75,12 +82,22 @@ impl From<store::Error> for Failure {
             E::CreationForbidden(target) => {
                 Self::new(StatusCode::FORBIDDEN, Fault::CreationForbidden, &[&target])
             }
-            E::Unsupported(feature) => Self::new(StatusCode::FORBIDDEN, Fault::FeatureUnavailable, &[&feature]),
+            E::Unsupported(feature) => Self::new(
+                StatusCode::FORBIDDEN,
+                Fault::FeatureUnavailable,
+                &[&feature],
+            ),
             E::QuotaExceeded => Self::forbidden("OverQuota"),
-            E::TooLarge => Self::new(StatusCode::PAYLOAD_TOO_LARGE, Fault::PolicyError, &["TooLarge"]),
-            E::PreconditionFailed => {
-                Self::new(StatusCode::PRECONDITION_FAILED, Fault::ServiceError, &["PreconditionFailed"])
-            }
+            E::TooLarge => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                Fault::PolicyError,
+                &["TooLarge"],
+            ),
+            E::PreconditionFailed => Self::new(
+                StatusCode::PRECONDITION_FAILED,
+                Fault::ServiceError,
+                &["PreconditionFailed"],
+            ),
             E::Busy => unavailable(),
             E::Unavailable(reason) => {
                 warn!(reason, "store unavailable");
@@ -115,7 +132,11 @@ mod tests {
         ] {
             let failure = Failure::from(error);
             let document = format!("{:?}", failure.error);
-            assert!(!document.contains("10.0.0.7") && !document.contains("bob") && !document.contains("secret"));
+            assert!(
+                !document.contains("10.0.0.7")
+                    && !document.contains("bob")
+                    && !document.contains("secret")
+            );
         }
     }
 
@@ -123,7 +144,10 @@ mod tests {
     fn statuses_are_those_of_the_table() {
         let status = |error| Failure::from(error).status.as_u16();
         assert_eq!(status(store::Error::NotFound), 404);
-        assert_eq!(status(store::Error::Conflict(String::new(), String::new())), 409);
+        assert_eq!(
+            status(store::Error::Conflict(String::new(), String::new())),
+            409
+        );
         assert_eq!(status(store::Error::Busy), 503);
         assert_eq!(status(store::Error::Timeout), 504);
         assert_eq!(status(store::Error::TooLarge), 413);

@@ -48,12 +48,18 @@ pub(super) async fn folder_name(call: Call, id: String) -> Answer {
 pub(super) async fn path_to_id(call: Call) -> Answer {
     if call.method != Method::POST {
         let path = call.parameter("path");
-        let reference = call.account.folder_by_path(&call.urls, path.as_deref()).await?;
+        let reference = call
+            .account
+            .folder_by_path(&call.urls, path.as_deref())
+            .await?;
         return Ok(json(StatusCode::OK, "reference", &reference));
     }
     let mut list = BulkResponseList::default();
     for path in paths(&call)? {
-        list.response.push(item(&path, call.account.folder_by_path(&call.urls, Some(&path)).await)?);
+        list.response.push(item(
+            &path,
+            call.account.folder_by_path(&call.urls, Some(&path)).await,
+        )?);
     }
     Ok(json(StatusCode::OK, "bulkResponseList", &list))
 }
@@ -67,22 +73,33 @@ fn folder_query(call: &Call) -> Result<FolderQuery, Failure> {
         Some("All") => ListFilter::All,
         Some(_) => {
             let valid = ["listFilter", "Subfolders, Objects, All"];
-            return Err(Failure::new(StatusCode::BAD_REQUEST, Fault::InvalidValue, &valid));
+            return Err(Failure::new(
+                StatusCode::BAD_REQUEST,
+                Fault::InvalidValue,
+                &valid,
+            ));
         }
     };
-    let max_entries = match call.parameter("maxEntries").filter(|_| list != ListFilter::None) {
+    let max_entries = match call
+        .parameter("maxEntries")
+        .filter(|_| list != ListFilter::None)
+    {
         None => call.limits.page,
         Some(text) => {
             let number = text.parse::<u64>().ok().filter(|number| *number > 0);
             let number = number.ok_or_else(|| Failure::invalid("maxEntries"))?;
-            usize::try_from(number).unwrap_or(usize::MAX).min(call.limits.page)
+            usize::try_from(number)
+                .unwrap_or(usize::MAX)
+                .min(call.limits.page)
         }
     };
     Ok(FolderQuery {
         list,
         max_entries,
         from_cursor: call.parameter("fromCursor"),
-        path: call.parameter("path").is_some_and(|value| value.eq_ignore_ascii_case("Yes")),
+        path: call
+            .parameter("path")
+            .is_some_and(|value| value.eq_ignore_ascii_case("Yes")),
         attributes: call.parameters("attrFilter"),
     })
 }

@@ -63,16 +63,61 @@ pub enum Route {
 
 /// The whole surface (contract §1.2): path below the box, resource, name in logs, methods.
 pub const SURFACE: [(&str, Route, &str, &[&str]); 10] = [
-    ("/objects/operations/pathToId", Route::ObjectPathToId, "object_path_to_id", &["GET", "POST"]),
-    ("/objects/{object}", Route::Object, "object", &["GET", "DELETE"]),
-    ("/objects/{object}/flags", Route::ObjectFlags, "object_flags", &["GET", "PUT"]),
-    ("/objects/{object}/flags/{flag}", Route::ObjectFlag, "object_flag", &["GET", "PUT", "DELETE"]),
-    ("/objects/{object}/payload", Route::Payload, "payload", &["GET"]),
-    ("/objects/{object}/payloadParts/{part}", Route::PayloadPart, "payload_part", &["GET"]),
+    (
+        "/objects/operations/pathToId",
+        Route::ObjectPathToId,
+        "object_path_to_id",
+        &["GET", "POST"],
+    ),
+    (
+        "/objects/{object}",
+        Route::Object,
+        "object",
+        &["GET", "DELETE"],
+    ),
+    (
+        "/objects/{object}/flags",
+        Route::ObjectFlags,
+        "object_flags",
+        &["GET", "PUT"],
+    ),
+    (
+        "/objects/{object}/flags/{flag}",
+        Route::ObjectFlag,
+        "object_flag",
+        &["GET", "PUT", "DELETE"],
+    ),
+    (
+        "/objects/{object}/payload",
+        Route::Payload,
+        "payload",
+        &["GET"],
+    ),
+    (
+        "/objects/{object}/payloadParts/{part}",
+        Route::PayloadPart,
+        "payload_part",
+        &["GET"],
+    ),
     ("/folders", Route::Folders, "folders", &["POST"]),
-    ("/folders/operations/pathToId", Route::FolderPathToId, "folder_path_to_id", &["GET", "POST"]),
-    ("/folders/{folder}", Route::Folder, "folder", &["GET", "DELETE"]),
-    ("/folders/{folder}/folderName", Route::FolderName, "folder_name", &["GET", "PUT"]),
+    (
+        "/folders/operations/pathToId",
+        Route::FolderPathToId,
+        "folder_path_to_id",
+        &["GET", "POST"],
+    ),
+    (
+        "/folders/{folder}",
+        Route::Folder,
+        "folder",
+        &["GET", "DELETE"],
+    ),
+    (
+        "/folders/{folder}/folderName",
+        Route::FolderName,
+        "folder_name",
+        &["GET", "PUT"],
+    ),
 ];
 
 /// What the service is told about its surroundings.
@@ -110,12 +155,19 @@ pub(crate) struct Call {
 impl Call {
     /// A parameter of the query; the first, when it is repeated.
     fn parameter(&self, name: &str) -> Option<String> {
-        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+        self.query
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.clone())
     }
 
     /// All values of a parameter.
     fn parameters(&self, name: &str) -> Vec<String> {
-        self.query.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect()
+        self.query
+            .iter()
+            .filter(|(key, _)| key == name)
+            .map(|(_, value)| value.clone())
+            .collect()
     }
 }
 
@@ -135,23 +187,50 @@ impl Service {
     ///
     /// # Errors
     /// When the base path cannot be matched.
-    pub fn new(settings: Settings, stores: Vec<(Arc<Store>, BoxRules)>) -> Result<Self, matchit::InsertError> {
+    pub fn new(
+        settings: Settings,
+        stores: Vec<(Arc<Store>, BoxRules)>,
+    ) -> Result<Self, matchit::InsertError> {
         let mut router = matchit::Router::new();
         for (index, (path, ..)) in SURFACE.iter().enumerate() {
-            router.insert(format!("{}/nms/v1/{{store}}/{{box}}{path}", settings.base_path), index)?;
+            router.insert(
+                format!("{}/nms/v1/{{store}}/{{box}}{path}", settings.base_path),
+                index,
+            )?;
         }
-        let stores = stores.into_iter().map(|(store, rules)| (store.name().to_owned(), (store, rules))).collect();
-        Ok(Self { settings, stores, router })
+        let stores = stores
+            .into_iter()
+            .map(|(store, rules)| (store.name().to_owned(), (store, rules)))
+            .collect();
+        Ok(Self {
+            settings,
+            stores,
+            router,
+        })
     }
 
     /// Answers one request. A panic is a fault of ours, answered as such.
-    pub async fn handle(&self, request: Request<Incoming>, peer: SocketAddr, secure: bool) -> Response<Body> {
+    pub async fn handle(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        secure: bool,
+    ) -> Response<Body> {
         let started = Instant::now();
         let id = http::request_id(request.headers());
         let method = http::method_of(&request);
-        let name = self.matched(request.uri().path()).map_or("unmatched", |(_, name)| name);
-        let span = info_span!("request", id = id.to_str().unwrap_or_default(), status = field::Empty);
-        let answer = AssertUnwindSafe(self.answer(request, peer, secure)).catch_unwind().instrument(span.clone()).await;
+        let name = self
+            .matched(request.uri().path())
+            .map_or("unmatched", |(_, name)| name);
+        let span = info_span!(
+            "request",
+            id = id.to_str().unwrap_or_default(),
+            status = field::Empty
+        );
+        let answer = AssertUnwindSafe(self.answer(request, peer, secure))
+            .catch_unwind()
+            .instrument(span.clone())
+            .await;
         let _entered = span.enter();
         let answer = answer.unwrap_or_else(|_| {
             error!("a handler panicked");
@@ -161,8 +240,12 @@ impl Service {
         if method == Method::HEAD {
             let length = hyper::body::Body::size_hint(response.body()).exact();
             *response.body_mut() = http::full(Vec::new());
-            if let Some(length) = length.filter(|_| !response.headers().contains_key(header::CONTENT_LENGTH)) {
-                response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+            if let Some(length) =
+                length.filter(|_| !response.headers().contains_key(header::CONTENT_LENGTH))
+            {
+                response
+                    .headers_mut()
+                    .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
             }
         }
         response.headers_mut().insert(http::REQUEST_ID, id);
@@ -176,7 +259,12 @@ impl Service {
         response
     }
 
-    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr, secure: bool) -> Result<Response<Body>, Failure> {
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        secure: bool,
+    ) -> Result<Response<Body>, Failure> {
         let (parts, body) = request.into_parts();
         let unknown = || Failure::not_found("Request-URI");
         let (matched, _) = self.matched(parts.uri.path()).ok_or_else(unknown)?;
@@ -185,11 +273,15 @@ impl Service {
         }
         let (store, rules) = self.stores.get(&matched.store).ok_or_else(unknown)?;
         let box_text = decoded(&matched.box_segment).ok_or_else(unknown)?;
-        let (box_id, credentials) = match auth::authorize(parts.headers.get(header::AUTHORIZATION), &box_text, rules) {
-            Access::Own { box_id, credentials } => (box_id, credentials),
-            Access::Other => return Err(Failure::forbidden("NotAuthorized")),
-            Access::Refused => return Err(Failure::unauthenticated()),
-        };
+        let (box_id, credentials) =
+            match auth::authorize(parts.headers.get(header::AUTHORIZATION), &box_text, rules) {
+                Access::Own {
+                    box_id,
+                    credentials,
+                } => (box_id, credentials),
+                Access::Other => return Err(Failure::forbidden("NotAuthorized")),
+                Access::Refused => return Err(Failure::unauthenticated()),
+            };
         let raw = matches!(matched.route, Route::Payload | Route::PayloadPart);
         if !raw {
             http::accepts_json(&parts.headers)?;
@@ -228,13 +320,23 @@ impl Service {
             parameters.insert(key.to_owned(), value);
         }
         let store = parameters.remove("store")?;
-        Some((Matched { route, methods, store, box_segment, parameters }, name))
+        Some((
+            Matched {
+                route,
+                methods,
+                store,
+                box_segment,
+                parameters,
+            },
+            name,
+        ))
     }
 }
 
 /// 204 to OPTIONS, 405 to what the resource does not have; `None` for what it has.
 fn unsupported(method: &Method, methods: &[&str]) -> Option<Response<Body>> {
-    let has = methods.contains(&method.as_str()) || (method == Method::HEAD && methods.contains(&"GET"));
+    let has =
+        methods.contains(&method.as_str()) || (method == Method::HEAD && methods.contains(&"GET"));
     if has {
         return None;
     }
@@ -254,7 +356,11 @@ fn unsupported(method: &Method, methods: &[&str]) -> Option<Response<Body>> {
     Some(response)
 }
 
-async fn dispatch(call: Call, route: Route, mut parameters: HashMap<String, String>) -> Result<Response<Body>, Failure> {
+async fn dispatch(
+    call: Call,
+    route: Route,
+    mut parameters: HashMap<String, String>,
+) -> Result<Response<Body>, Failure> {
     let mut take = |name: &str| parameters.remove(name).unwrap_or_default();
     match route {
         Route::Object => objects::object(call, take("object")).await,
@@ -272,7 +378,10 @@ async fn dispatch(call: Call, route: Route, mut parameters: HashMap<String, Stri
 
 /// A path segment, percent-decoded once; `None` when that is no UTF-8.
 fn decoded(segment: &str) -> Option<String> {
-    percent_decode_str(segment).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+    percent_decode_str(segment)
+        .decode_utf8()
+        .ok()
+        .map(std::borrow::Cow::into_owned)
 }
 
 #[cfg(test)]
@@ -297,10 +406,23 @@ mod tests {
     fn paths_lead_to_resources() {
         let at = |rest: &str| route(&format!("/phone/nms/v1/cpm/tel%3A%2B15550100{rest}"));
         assert_eq!(at("/objects/abc"), Some(Route::Object));
-        assert_eq!(at("/objects/operations/pathToId"), Some(Route::ObjectPathToId));
+        assert_eq!(
+            at("/objects/operations/pathToId"),
+            Some(Route::ObjectPathToId)
+        );
         assert_eq!(at("/objects/abc/flags/%5CSeen"), Some(Route::ObjectFlag));
         assert_eq!(at("/folders"), Some(Route::Folders));
-        for unknown in ["", "/", "/objects", "/objects/", "/objects/operations", "/objects/a/b", "/folders/%FF", "/folders/a/", "//folders/a"] {
+        for unknown in [
+            "",
+            "/",
+            "/objects",
+            "/objects/",
+            "/objects/operations",
+            "/objects/a/b",
+            "/folders/%FF",
+            "/folders/a/",
+            "//folders/a",
+        ] {
             assert_eq!(at(unknown), None, "{unknown}");
         }
         assert_eq!(route("/nms/v1/cpm/tel:+15550100/objects/abc"), None);
@@ -309,7 +431,9 @@ mod tests {
     #[test]
     fn parameters_are_decoded_once_and_the_box_keeps_its_spelling() {
         let service = service();
-        let (matched, _) = service.matched("/phone/nms/v1/cpm/tel%3A+15550100/objects/a/flags/%2541").unwrap();
+        let (matched, _) = service
+            .matched("/phone/nms/v1/cpm/tel%3A+15550100/objects/a/flags/%2541")
+            .unwrap();
         assert_eq!(matched.parameters["flag"], "%41");
         assert_eq!(matched.box_segment, "tel%3A+15550100");
     }
@@ -318,9 +442,18 @@ mod tests {
     fn methods_that_are_not_there_are_answered_with_those_that_are() {
         let allow = |method: Method| {
             let response = unsupported(&method, &["GET", "PUT"])?;
-            Some((response.status().as_u16(), response.headers()[header::ALLOW].to_str().unwrap().to_owned()))
+            Some((
+                response.status().as_u16(),
+                response.headers()[header::ALLOW]
+                    .to_str()
+                    .unwrap()
+                    .to_owned(),
+            ))
         };
-        assert_eq!(allow(Method::POST), Some((405, "GET, PUT, HEAD, OPTIONS".to_owned())));
+        assert_eq!(
+            allow(Method::POST),
+            Some((405, "GET, PUT, HEAD, OPTIONS".to_owned()))
+        );
         assert_eq!(allow(Method::OPTIONS).map(|(status, _)| status), Some(204));
         assert_eq!(allow(Method::HEAD), None);
     }

@@ -8,7 +8,9 @@ use super::{
     http::{Body, empty, json, located, no_content, payload},
 };
 use crate::{
-    nms::{BulkResponse, BulkResponseList, Fault, FlagList, PathList, Reference, encode::from_json},
+    nms::{
+        BulkResponse, BulkResponseList, Fault, FlagList, PathList, Reference, encode::from_json,
+    },
     store,
 };
 
@@ -30,7 +32,9 @@ pub(super) async fn flags(call: Call, id: String) -> Answer {
     let flags = if call.method == Method::PUT {
         let wanted: FlagList = from_json("flagList", &call.body)?;
         wanted.flag.iter().try_for_each(|flag| flag_name(flag))?;
-        call.account.put_flags(&call.urls, &id, &wanted.flag).await?
+        call.account
+            .put_flags(&call.urls, &id, &wanted.flag)
+            .await?
     } else {
         call.account.flags(&call.urls, &id).await?
     };
@@ -40,20 +44,35 @@ pub(super) async fn flags(call: Call, id: String) -> Answer {
 /// Contract §5: 201 newly set, 204 set already or removed, 404 with `empty` for a flag that is not set.
 pub(super) async fn flag(call: Call, id: String, flag: String) -> Answer {
     flag_name(&flag)?;
-    if call.method != Method::GET && call.method != Method::HEAD && flag.eq_ignore_ascii_case(RECENT) {
-        return Err(Failure::new(StatusCode::FORBIDDEN, Fault::FeatureUnavailable, &[RECENT]));
+    if call.method != Method::GET
+        && call.method != Method::HEAD
+        && flag.eq_ignore_ascii_case(RECENT)
+    {
+        return Err(Failure::new(
+            StatusCode::FORBIDDEN,
+            Fault::FeatureUnavailable,
+            &[RECENT],
+        ));
     }
     if call.method == Method::PUT {
         let newly = call.account.put_flag(&id, &flag).await?;
         let url = call.urls.flag(&id, &flag);
-        return Ok(if newly { located(empty(StatusCode::CREATED), &url) } else { no_content() });
+        return Ok(if newly {
+            located(empty(StatusCode::CREATED), &url)
+        } else {
+            no_content()
+        });
     }
     let was_set = if call.method == Method::DELETE {
         call.account.delete_flag(&id, &flag).await?
     } else {
         call.account.flag(&id, &flag).await?
     };
-    Ok(if was_set { no_content() } else { empty(StatusCode::NOT_FOUND) })
+    Ok(if was_set {
+        no_content()
+    } else {
+        empty(StatusCode::NOT_FOUND)
+    })
 }
 
 pub(super) async fn whole_payload(call: Call, id: String) -> Answer {
@@ -74,7 +93,10 @@ pub(super) async fn path_to_id(call: Call) -> Answer {
     }
     let mut list = BulkResponseList::default();
     for path in paths(&call)? {
-        list.response.push(item(&path, call.account.object_by_path(&call.urls, &path).await)?);
+        list.response.push(item(
+            &path,
+            call.account.object_by_path(&call.urls, &path).await,
+        )?);
     }
     Ok(json(StatusCode::OK, "bulkResponseList", &list))
 }
@@ -89,7 +111,10 @@ pub(super) fn paths(call: &Call) -> Result<Vec<String>, Failure> {
 }
 
 /// One item of a list of paths (contract §6.5); what is wrong with the store is wrong with the whole request.
-pub(super) fn item(path: &str, outcome: Result<Reference, store::Error>) -> Result<BulkResponse, Failure> {
+pub(super) fn item(
+    path: &str,
+    outcome: Result<Reference, store::Error>,
+) -> Result<BulkResponse, Failure> {
     let failed = |status: StatusCode, fault: Fault, variables: &[&str]| BulkResponse {
         code: status.as_u16(),
         reason: status.canonical_reason().unwrap_or_default().to_owned(),
@@ -97,11 +122,22 @@ pub(super) fn item(path: &str, outcome: Result<Reference, store::Error>) -> Resu
         failure: Some(fault.error(variables)),
     };
     match outcome {
-        Ok(reference) => {
-            Ok(BulkResponse { code: 200, reason: "OK".to_owned(), success: Some(reference), failure: None })
-        }
-        Err(store::Error::MalformedPath(_)) => Ok(failed(StatusCode::BAD_REQUEST, Fault::InvalidInput, &[path])),
-        Err(store::Error::UnknownPath(_)) => Ok(failed(StatusCode::NOT_FOUND, Fault::Unknown, &["path", path])),
+        Ok(reference) => Ok(BulkResponse {
+            code: 200,
+            reason: "OK".to_owned(),
+            success: Some(reference),
+            failure: None,
+        }),
+        Err(store::Error::MalformedPath(_)) => Ok(failed(
+            StatusCode::BAD_REQUEST,
+            Fault::InvalidInput,
+            &[path],
+        )),
+        Err(store::Error::UnknownPath(_)) => Ok(failed(
+            StatusCode::NOT_FOUND,
+            Fault::Unknown,
+            &["path", path],
+        )),
         Err(error) => Err(error.into()),
     }
 }
@@ -111,6 +147,12 @@ fn flag_name(flag: &str) -> Result<(), Failure> {
     let atom = flag.strip_prefix('\\').unwrap_or(flag);
     let valid = !atom.is_empty()
         && flag.len() <= 200
-        && atom.bytes().all(|byte| matches!(byte, b'!'..=b'~') && !b"(){%*\"\\]".contains(&byte));
-    if valid { Ok(()) } else { Err(Failure::invalid("flag")) }
+        && atom
+            .bytes()
+            .all(|byte| matches!(byte, b'!'..=b'~') && !b"(){%*\"\\]".contains(&byte));
+    if valid {
+        Ok(())
+    } else {
+        Err(Failure::invalid("flag"))
+    }
 }

@@ -30,12 +30,23 @@ impl Cursor {
     }
 
     /// Reads a cursor; one that is none of this listing is invalid input.
-    pub(super) fn read(text: &str, seal: &Seal, folder: &str, list: ListFilter) -> Result<Self, Error> {
+    pub(super) fn read(
+        text: &str,
+        seal: &Seal,
+        folder: &str,
+        list: ListFilter,
+    ) -> Result<Self, Error> {
         let invalid = || Error::InvalidInput("fromCursor".to_owned());
-        let bytes = seal.read(&purpose(folder, list), text).ok_or_else(invalid)?;
+        let bytes = seal
+            .read(&purpose(folder, list), text)
+            .ok_or_else(invalid)?;
         match bytes.split_first() {
-            Some((1, name)) => String::from_utf8(name.to_vec()).map(Self::Folder).map_err(|_| invalid()),
-            Some((2, uid)) => Ok(Self::Object(u32::from_be_bytes(uid.try_into().map_err(|_| invalid())?))),
+            Some((1, name)) => String::from_utf8(name.to_vec())
+                .map(Self::Folder)
+                .map_err(|_| invalid()),
+            Some((2, uid)) => Ok(Self::Object(u32::from_be_bytes(
+                uid.try_into().map_err(|_| invalid())?,
+            ))),
             _ => Err(invalid()),
         }
     }
@@ -59,11 +70,20 @@ mod tests {
     fn a_cursor_belongs_to_its_listing() {
         let seal = Seal::new("cpm", "tel:+15550100");
         let text = Cursor::Object(7).write(&seal, "f", ListFilter::All);
-        assert_eq!(Cursor::read(&text, &seal, "f", ListFilter::All), Ok(Cursor::Object(7)));
+        assert_eq!(
+            Cursor::read(&text, &seal, "f", ListFilter::All),
+            Ok(Cursor::Object(7))
+        );
         let invalid = Err(Error::InvalidInput("fromCursor".to_owned()));
         assert_eq!(Cursor::read(&text, &seal, "g", ListFilter::All), invalid);
-        assert_eq!(Cursor::read(&text, &seal, "f", ListFilter::Objects), invalid);
-        assert_eq!(Cursor::read("garbage", &seal, "f", ListFilter::All), invalid);
+        assert_eq!(
+            Cursor::read(&text, &seal, "f", ListFilter::Objects),
+            invalid
+        );
+        assert_eq!(
+            Cursor::read("garbage", &seal, "f", ListFilter::All),
+            invalid
+        );
         let other = Seal::new("cpm", "tel:+15550101");
         assert_eq!(Cursor::read(&text, &other, "f", ListFilter::All), invalid);
     }

@@ -8,19 +8,23 @@ use super::{
 };
 use crate::{
     config::DeletedObjects,
-    imap::{
-        self, Command, Flag, Selected, UidSet,
-        pool::Lease,
-        response::Code,
-    },
+    imap::{self, Command, Flag, Selected, UidSet, pool::Lease, response::Code},
     nms, task,
 };
 
 /// How the flag of CPM is kept: no server in use takes it with its backslash.
 const READ_REPORT_SENT: (&str, &str) = ("\\read-report-sent", "$ReadReportSent");
 /// The standard flags in their canonical spelling.
-const STANDARD: [&str; 8] =
-    ["\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft", "\\Recent", "$MDNSent", "$Forwarded"];
+const STANDARD: [&str; 8] = [
+    "\\Seen",
+    "\\Answered",
+    "\\Flagged",
+    "\\Deleted",
+    "\\Draft",
+    "\\Recent",
+    "$MDNSent",
+    "$Forwarded",
+];
 /// How often a change that another client has overtaken is tried anew.
 const ATTEMPTS: usize = 3;
 
@@ -48,8 +52,16 @@ impl Account {
     /// # Errors
     /// [`Error::NotFound`], [`Error::InvalidInput`] `flag`, [`Error::Unsupported`] for a flag the store cannot keep,
     /// [`Error::Forbidden`], [`Error::Unavailable`] when others change the flags all the time.
-    pub async fn put_flags(&self, urls: &nms::Urls, id: &str, flags: &[String]) -> Result<nms::FlagList, Error> {
-        let wanted = flags.iter().map(|flag| parse(flag)).collect::<Result<Vec<_>, _>>()?;
+    pub async fn put_flags(
+        &self,
+        urls: &nms::Urls,
+        id: &str,
+        flags: &[String],
+    ) -> Result<nms::FlagList, Error> {
+        let wanted = flags
+            .iter()
+            .map(|flag| parse(flag))
+            .collect::<Result<Vec<_>, _>>()?;
         let (account, object) = (self.clone(), id.to_owned());
         let write = async move { Box::pin(account.replace(&object, &wanted)).await };
         let now = finish(task::spawn(write)).await?;
@@ -75,7 +87,10 @@ impl Account {
     async fn change(&self, id: &str, flag: &str, sign: &'static str) -> Result<bool, Error> {
         let flag = parse(flag)?;
         let (account, id) = (self.clone(), id.to_owned());
-        finish(task::spawn(async move { Box::pin(account.change_now(&id, flag, sign)).await })).await
+        finish(task::spawn(async move {
+            Box::pin(account.change_now(&id, flag, sign)).await
+        }))
+        .await
     }
 
     async fn change_now(&self, id: &str, flag: Flag, sign: &'static str) -> Result<bool, Error> {
@@ -89,7 +104,9 @@ impl Account {
         if add {
             keepable(&selected, &flag)?;
         }
-        let now = self.store_flags(&lease, &located, sign, std::slice::from_ref(&flag), None).await?;
+        let now = self
+            .store_flags(&lease, &located, sign, std::slice::from_ref(&flag), None)
+            .await?;
         if holds(&now, flag.as_str()) != add {
             // Dovecot says OK to a flag one may not set, and leaves it.
             return Err(Error::Forbidden);
@@ -105,7 +122,10 @@ impl Account {
             self.visible(&before.flags)?;
             let (add, remove) = difference(&before.flags, wanted);
             add.iter().try_for_each(|flag| keepable(&selected, flag))?;
-            match self.replace_once(&lease, &located, &before, &add, &remove).await? {
+            match self
+                .replace_once(&lease, &located, &before, &add, &remove)
+                .await?
+            {
                 Some(now) => {
                     let missing = add.iter().any(|flag| !holds(&now, flag.as_str()));
                     if missing || remove.iter().any(|flag| holds(&now, flag.as_str())) {
@@ -117,7 +137,9 @@ impl Account {
                 None => continue,
             }
         }
-        Err(Error::Unavailable("others change the flags of the object".to_owned()))
+        Err(Error::Unavailable(
+            "others change the flags of the object".to_owned(),
+        ))
     }
 
     /// The two halves of a replacement; `None` when another client was quicker (RFC 7162 §3.1.3).
@@ -161,7 +183,10 @@ impl Account {
         if let Some(mod_seq) = unchanged_since {
             command = command.unchanged_since(mod_seq);
         }
-        let completion = lease.run(command.atom(sign).flags(flags)).await.map_err(store_error)?;
+        let completion = lease
+            .run(command.atom(sign).flags(flags))
+            .await
+            .map_err(store_error)?;
         if let Some(Code::Modified(_)) = completion.code {
             return Err(Error::PreconditionFailed);
         }
@@ -170,7 +195,13 @@ impl Account {
     }
 
     /// `objects.deleted = "purge"`: an object that has just been flagged `\Deleted` goes.
-    async fn after(&self, lease: &Lease, located: &Located, before: &Seen, now: &[String]) -> Result<(), Error> {
+    async fn after(
+        &self,
+        lease: &Lease,
+        located: &Located,
+        before: &Seen,
+        now: &[String],
+    ) -> Result<(), Error> {
         let newly = holds(now, "\\Deleted") && !holds(&before.flags, "\\Deleted");
         if newly && self.store.objects.deleted == DeletedObjects::Purge {
             self.expunge(lease, located, before).await?;
@@ -180,38 +211,56 @@ impl Account {
 
     async fn seen_flags(&self, id: &str) -> Result<Seen, Error> {
         let mod_seq = self.pool.capabilities()?.mod_seq();
-        let (located, _, completion) = self.read_object(id, |located| flags_only(located, mod_seq)).await?;
+        let (located, _, completion) = self
+            .read_object(id, |located| flags_only(located, mod_seq))
+            .await?;
         let seen = seen(completion, located.uid).ok_or(Error::NotFound)?;
         self.visible(&seen.flags)?;
         Ok(seen)
     }
 
     /// Flags as NMS names them.
-    #[expect(clippy::unused_self, reason = "reads like the other views of an account")]
+    #[expect(
+        clippy::unused_self,
+        reason = "reads like the other views of an account"
+    )]
     pub(super) fn flag_list(&self, urls: &nms::Urls, id: &str, flags: &[String]) -> nms::FlagList {
-        nms::FlagList { flag: flags.iter().map(|flag| shown(flag)).collect(), resource_url: Some(urls.flags(id)) }
+        nms::FlagList {
+            flag: flags.iter().map(|flag| shown(flag)).collect(),
+            resource_url: Some(urls.flags(id)),
+        }
     }
 }
 
 /// A flag of the contract as one of IMAP.
 fn parse(name: &str) -> Result<Flag, Error> {
-    let kept = if name.eq_ignore_ascii_case(READ_REPORT_SENT.0) { READ_REPORT_SENT.1 } else { name };
+    let kept = if name.eq_ignore_ascii_case(READ_REPORT_SENT.0) {
+        READ_REPORT_SENT.1
+    } else {
+        name
+    };
     Flag::parse(kept).map_err(|_| Error::InvalidInput("flag".to_owned()))
 }
 
 /// A flag of IMAP as one of the contract.
 fn shown(flag: &str) -> String {
-    if flag.eq_ignore_ascii_case(READ_REPORT_SENT.0) || flag.eq_ignore_ascii_case(READ_REPORT_SENT.1) {
+    if flag.eq_ignore_ascii_case(READ_REPORT_SENT.0)
+        || flag.eq_ignore_ascii_case(READ_REPORT_SENT.1)
+    {
         return READ_REPORT_SENT.0.to_owned();
     }
-    let standard = STANDARD.iter().find(|standard| standard.eq_ignore_ascii_case(flag));
+    let standard = STANDARD
+        .iter()
+        .find(|standard| standard.eq_ignore_ascii_case(flag));
     standard.map_or_else(|| flag.to_owned(), |standard| (*standard).to_owned())
 }
 
 /// Whether a flag is among those of a message, in any case and either spelling.
 fn holds(flags: &[String], name: &str) -> bool {
     let name = shown(name);
-    flags.iter().any(|flag| shown(flag).eq_ignore_ascii_case(&name))
+    flags
+        .iter()
+        .any(|flag| shown(flag).eq_ignore_ascii_case(&name))
 }
 
 /// What has to be added and removed; `\Recent` is never either (RFC 9051 §2.3.2).
@@ -236,16 +285,27 @@ fn keepable(selected: &Selected, flag: &Flag) -> Result<(), Error> {
     if selected.read_only {
         return Err(Error::Forbidden);
     }
-    let Some(permanent) = &selected.permanent_flags else { return Ok(()) };
+    let Some(permanent) = &selected.permanent_flags else {
+        return Ok(());
+    };
     let keyword = !flag.as_str().starts_with('\\');
-    let listed = permanent.iter().any(|kept| flag.is(kept) || (keyword && kept == "\\*"));
-    if listed { Ok(()) } else { Err(Error::Unsupported(shown(flag.as_str()))) }
+    let listed = permanent
+        .iter()
+        .any(|kept| flag.is(kept) || (keyword && kept == "\\*"));
+    if listed {
+        Ok(())
+    } else {
+        Err(Error::Unsupported(shown(flag.as_str())))
+    }
 }
 
 /// A STORE that is refused: by right, or because the mailbox can keep no more keywords.
 fn store_error(error: imap::Error) -> Error {
     match error {
-        imap::Error::No { code: Some(Code::Cannot | Code::Limit), .. } => Error::Unsupported("flag".to_owned()),
+        imap::Error::No {
+            code: Some(Code::Cannot | Code::Limit),
+            ..
+        } => Error::Unsupported("flag".to_owned()),
         other => write_error(other),
     }
 }
@@ -268,7 +328,12 @@ mod tests {
     #[test]
     fn a_replacement_leaves_recent_alone_and_counts_either_spelling() {
         let before = owned(&["\\Recent", "\\Seen", "$ReadReportSent", "old"]);
-        let wanted = [parse("\\seen").unwrap(), parse("\\read-report-sent").unwrap(), parse("new").unwrap(), parse("\\Recent").unwrap()];
+        let wanted = [
+            parse("\\seen").unwrap(),
+            parse("\\read-report-sent").unwrap(),
+            parse("new").unwrap(),
+            parse("\\Recent").unwrap(),
+        ];
         let (add, remove) = difference(&before, &wanted);
         assert_eq!(add, [parse("new").unwrap()]);
         assert_eq!(remove, [parse("old").unwrap()]);

@@ -25,12 +25,23 @@ impl Account {
     ///
     /// # Errors
     /// [`Error::InvalidInput`] for the name, the unknown parent's URL or path, or both or none of them; [`Error::Conflict`].
-    pub async fn create_folder(&self, urls: &nms::Urls, folder: &nms::NewFolder) -> Result<nms::Reference, Error> {
+    pub async fn create_folder(
+        &self,
+        urls: &nms::Urls,
+        folder: &nms::NewFolder,
+    ) -> Result<nms::Reference, Error> {
         let (account, urls, folder) = (self.clone(), urls.clone(), folder.clone());
-        finish(task::spawn(async move { Box::pin(account.create_now(&urls, &folder)).await })).await
+        finish(task::spawn(async move {
+            Box::pin(account.create_now(&urls, &folder)).await
+        }))
+        .await
     }
 
-    async fn create_now(&self, urls: &nms::Urls, folder: &nms::NewFolder) -> Result<nms::Reference, Error> {
+    async fn create_now(
+        &self,
+        urls: &nms::Urls,
+        folder: &nms::NewFolder,
+    ) -> Result<nms::Reference, Error> {
         let name = folder.name.as_deref().ok_or_else(|| invalid("name"))?;
         valid_name(name)?;
         let tree = self.fresh_tree().await?;
@@ -46,22 +57,37 @@ impl Account {
         let created = self.fresh_tree().await?;
         match outcome {
             Ok(_) => {}
-            Err(imap::Error::No { code, .. }) => return Err(self.explain(&created, &path, name, code).await),
+            Err(imap::Error::No { code, .. }) => {
+                return Err(self.explain(&created, &path, name, code).await);
+            }
             Err(error) => return Err(error.into()),
         }
-        let id = self.folder_text(&created, &path).filter(|_| created.node(&path).is_some());
+        let id = self
+            .folder_text(&created, &path)
+            .filter(|_| created.node(&path).is_some());
         // Taken with an OK and not listed: the server keeps another name than it was given.
         let id = id.ok_or_else(|| invalid("name"))?;
-        Ok(nms::Reference { resource_url: urls.folder(&id), path: Some(shown_path(&path)) })
+        Ok(nms::Reference {
+            resource_url: urls.folder(&id),
+            path: Some(shown_path(&path)),
+        })
     }
 
     /// The path of the folder above a new one.
-    fn new_parent(&self, tree: &Tree, urls: &nms::Urls, folder: &nms::NewFolder) -> Result<String, Error> {
+    fn new_parent(
+        &self,
+        tree: &Tree,
+        urls: &nms::Urls,
+        folder: &nms::NewFolder,
+    ) -> Result<String, Error> {
         let missing = || Error::InvalidInput("Parent folder (missing)".to_owned());
         match (&folder.parent_folder, &folder.parent_folder_path) {
             (Some(url), None) => {
-                let id = urls.folder_id(url).and_then(|id| self.seal.read_folder(&id));
-                id.and_then(|id| self.folder_path(tree, &id)).ok_or_else(|| Error::InvalidInput(url.clone()))
+                let id = urls
+                    .folder_id(url)
+                    .and_then(|id| self.seal.read_folder(&id));
+                id.and_then(|id| self.folder_path(tree, &id))
+                    .ok_or_else(|| Error::InvalidInput(url.clone()))
             }
             (None, Some(path)) => match resolved(tree, path) {
                 Ok(Some(path)) => Ok(path),
@@ -78,7 +104,10 @@ impl Account {
     /// [`Error::NotFound`], [`Error::RenameForbidden`] for INBOX and roots, [`Error::InvalidInput`] `name`, [`Error::Conflict`].
     pub async fn rename_folder(&self, id: &str, name: &str) -> Result<String, Error> {
         let (account, id, name) = (self.clone(), id.to_owned(), name.to_owned());
-        finish(task::spawn(async move { Box::pin(account.rename_now(&id, &name)).await })).await
+        finish(task::spawn(async move {
+            Box::pin(account.rename_now(&id, &name)).await
+        }))
+        .await
     }
 
     async fn rename_now(&self, id: &str, name: &str) -> Result<String, Error> {
@@ -98,7 +127,13 @@ impl Account {
         let node = tree.node(&path).ok_or(Error::NotFound)?;
         let mailbox = mailbox_of(&tree, &target).ok_or_else(|| invalid("name"))?;
         let lease = self.pool.write(&mailboxes(&tree, &path)).await?;
-        let outcome = lease.run(Command::new("RENAME").mailbox(&node.mailbox).mailbox(&mailbox)).await;
+        let outcome = lease
+            .run(
+                Command::new("RENAME")
+                    .mailbox(&node.mailbox)
+                    .mailbox(&mailbox),
+            )
+            .await;
         drop(lease);
         let renamed = self.fresh_tree().await?;
         match outcome {
@@ -113,7 +148,11 @@ impl Account {
         }
         if renamed.node(&target).is_none() {
             let gone = renamed.node(&path).is_none();
-            return Err(if gone { Error::NotFound } else { Error::Upstream("RENAME without effect".to_owned()) });
+            return Err(if gone {
+                Error::NotFound
+            } else {
+                Error::Upstream("RENAME without effect".to_owned())
+            });
         }
         self.keep_ids(&tree, &path, &renamed, &target);
         Ok(name.to_owned())
@@ -129,7 +168,9 @@ impl Account {
             })
             .collect();
         for (shown, found) in kept {
-            self.store.state.alias(&self.scope(), &shown.to_bytes(), &found.to_bytes());
+            self.store
+                .state
+                .alias(&self.scope(), &shown.to_bytes(), &found.to_bytes());
         }
     }
 
@@ -140,7 +181,10 @@ impl Account {
     /// appearing below it.
     pub async fn delete_folder(&self, id: &str) -> Result<(), Error> {
         let (account, id) = (self.clone(), id.to_owned());
-        finish(task::spawn(async move { Box::pin(account.remove_now(&id)).await })).await
+        finish(task::spawn(async move {
+            Box::pin(account.remove_now(&id)).await
+        }))
+        .await
     }
 
     async fn remove_now(&self, id: &str) -> Result<(), Error> {
@@ -159,14 +203,21 @@ impl Account {
             }
         }
         Err(match refused {
-            Some(Some(code)) => imap::Error::No { command: "DELETE", code: Some(code) }.into(),
+            Some(Some(code)) => imap::Error::No {
+                command: "DELETE",
+                code: Some(code),
+            }
+            .into(),
             Some(None) => Error::Forbidden,
             None => Error::Conflict(path, "name".to_owned()),
         })
     }
 
     /// INBOX and roots stay as they are.
-    #[expect(clippy::unused_self, reason = "reads like the other questions about an account")]
+    #[expect(
+        clippy::unused_self,
+        reason = "reads like the other questions about an account"
+    )]
     fn is_system(&self, tree: &Tree, path: &str) -> bool {
         tree.is_root(path) || tree.node(path).is_some_and(|node| node.mailbox.is_inbox())
     }
@@ -178,7 +229,11 @@ impl Account {
             Some(Code::AlreadyExists) => conflict(),
             Some(Code::NoPerm) => Error::Forbidden,
             Some(Code::Cannot) => invalid("name"),
-            Some(code) => imap::Error::No { command: "CREATE", code: Some(code) }.into(),
+            Some(code) => imap::Error::No {
+                command: "CREATE",
+                code: Some(code),
+            }
+            .into(),
             None if exists(tree, path) => conflict(),
             None => invalid("name"),
         }
@@ -186,11 +241,18 @@ impl Account {
 }
 
 /// One pass, children before their parents; the last refusal of a folder that can be opened.
-async fn remove_all(lease: &Lease, tree: &Arc<Tree>, path: &str) -> Result<Option<Option<Code>>, Error> {
+async fn remove_all(
+    lease: &Lease,
+    tree: &Arc<Tree>,
+    path: &str,
+) -> Result<Option<Option<Code>>, Error> {
     let mut refused = None;
     let doomed: Vec<&Node> = tree.subtree(path).map(|(_, node)| node).rev().collect();
     for node in doomed {
-        match lease.run(Command::new("DELETE").mailbox(&node.mailbox)).await {
+        match lease
+            .run(Command::new("DELETE").mailbox(&node.mailbox))
+            .await
+        {
             Ok(_) => {}
             // A name that held nothing but others goes with the last of them, on some servers.
             Err(imap::Error::No { .. }) if node.expected.is_none() => {}
@@ -203,7 +265,9 @@ async fn remove_all(lease: &Lease, tree: &Arc<Tree>, path: &str) -> Result<Optio
 
 /// A folder and all below it, by the server's names.
 fn mailboxes(tree: &Tree, path: &str) -> Vec<MailboxName> {
-    tree.subtree(path).map(|(_, node)| node.mailbox.clone()).collect()
+    tree.subtree(path)
+        .map(|(_, node)| node.mailbox.clone())
+        .collect()
 }
 
 fn mailbox_of(tree: &Tree, path: &str) -> Option<MailboxName> {
@@ -218,14 +282,19 @@ fn exists(tree: &Tree, path: &str) -> bool {
 
 /// Whether a path is outside all configured roots.
 fn outside(tree: &Tree, path: &str) -> bool {
-    !tree.roots().into_iter().any(|root| super::tree::is_within(path, root))
+    !tree
+        .roots()
+        .into_iter()
+        .any(|root| super::tree::is_within(path, root))
 }
 
 /// A name that can be one level of a path, and that no server can mistake for something else.
 fn valid_name(name: &str) -> Result<(), Error> {
     let odd = name.is_empty()
         || name.len() > LONGEST_NAME
-        || name.chars().any(|character| character == '/' || character.is_control())
+        || name
+            .chars()
+            .any(|character| character == '/' || character.is_control())
         || matches!(name, "." | "..");
     if odd { Err(invalid("name")) } else { Ok(()) }
 }
@@ -240,7 +309,9 @@ mod tests {
 
     #[test]
     fn names_that_are_no_level_of_a_path_are_refused() {
-        for name in ["", "a/b", "a\rb", "a\nb", "a\0b", "a\u{7f}b", ".", "..", "\t"] {
+        for name in [
+            "", "a/b", "a\rb", "a\nb", "a\0b", "a\u{7f}b", ".", "..", "\t",
+        ] {
             assert_eq!(valid_name(name), Err(invalid("name")), "{name:?}");
         }
         for name in ["tel:+15550100", "a b", "台北", "a.b", "%", "*", "&"] {

@@ -18,7 +18,12 @@ impl Account {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::InvalidInput`] `fromCursor`.
-    pub async fn folder(&self, urls: &nms::Urls, id: &str, query: &FolderQuery) -> Result<nms::Folder, Error> {
+    pub async fn folder(
+        &self,
+        urls: &nms::Urls,
+        id: &str,
+        query: &FolderQuery,
+    ) -> Result<nms::Folder, Error> {
         let (tree, path) = self.folder_now(id).await?;
         let cursor = match (&query.from_cursor, query.list) {
             (_, ListFilter::None) | (None, _) => None,
@@ -33,7 +38,9 @@ impl Account {
             path: query.path.then(|| shown_path(&path)),
             name: Some(name.to_owned()),
             last_mod_seq: Some(self.folder_mod_seq(&tree, &path)),
-            cursor: page.next.map(|cursor| cursor.write(&self.seal, id, query.list)),
+            cursor: page
+                .next
+                .map(|cursor| cursor.write(&self.seal, id, query.list)),
             ..nms::Folder::default()
         };
         let reference = |resource_url: String, child: String| nms::Reference {
@@ -42,13 +49,23 @@ impl Account {
         };
         if matches!(query.list, ListFilter::Subfolders | ListFilter::All) {
             let folders = page.folders.into_iter().filter_map(|child| {
-                Some(reference(urls.folder(&self.folder_text(&tree, &child)?), child))
+                Some(reference(
+                    urls.folder(&self.folder_text(&tree, &child)?),
+                    child,
+                ))
             });
-            folder.sub_folders = Some(nms::FolderReferenceList { folder_reference: folders.collect() });
+            folder.sub_folders = Some(nms::FolderReferenceList {
+                folder_reference: folders.collect(),
+            });
         }
         if matches!(query.list, ListFilter::Objects | ListFilter::All) {
-            let objects = page.objects.into_iter().map(|id| reference(urls.object(&id), format!("{path}/{id}")));
-            folder.objects = Some(nms::ObjectReferenceList { object_reference: objects.collect() });
+            let objects = page
+                .objects
+                .into_iter()
+                .map(|id| reference(urls.object(&id), format!("{path}/{id}")));
+            folder.objects = Some(nms::ObjectReferenceList {
+                object_reference: objects.collect(),
+            });
         }
         Ok(folder)
     }
@@ -66,21 +83,35 @@ impl Account {
     ///
     /// # Errors
     /// [`Error::PathRequired`] when there are several, [`Error::MalformedPath`], [`Error::UnknownPath`].
-    pub async fn folder_by_path(&self, urls: &nms::Urls, path: Option<&str>) -> Result<nms::Reference, Error> {
+    pub async fn folder_by_path(
+        &self,
+        urls: &nms::Urls,
+        path: Option<&str>,
+    ) -> Result<nms::Reference, Error> {
         let tree = self.fresh_tree().await?;
         let path = match path {
             None => match tree.roots()[..] {
                 [root] => root.to_owned(),
                 _ => return Err(Error::PathRequired),
             },
-            Some(path) => resolved(&tree, path)?.ok_or_else(|| Error::UnknownPath(path.to_owned()))?,
+            Some(path) => {
+                resolved(&tree, path)?.ok_or_else(|| Error::UnknownPath(path.to_owned()))?
+            }
         };
-        let id = self.folder_text(&tree, &path).ok_or_else(|| Error::UnknownPath(path.clone()))?;
-        Ok(nms::Reference { resource_url: urls.folder(&id), path: Some(shown_path(&path)) })
+        let id = self
+            .folder_text(&tree, &path)
+            .ok_or_else(|| Error::UnknownPath(path.clone()))?;
+        Ok(nms::Reference {
+            resource_url: urls.folder(&id),
+            path: Some(shown_path(&path)),
+        })
     }
 
     /// The folder of an id in a tree as it is now.
-    pub(super) async fn folder_now(&self, id: &str) -> Result<(std::sync::Arc<Tree>, String), Error> {
+    pub(super) async fn folder_now(
+        &self,
+        id: &str,
+    ) -> Result<(std::sync::Arc<Tree>, String), Error> {
         let id = self.seal.read_folder(id).ok_or(Error::NotFound)?;
         let tree = self.fresh_tree().await?;
         let path = self.folder_path(&tree, &id).ok_or(Error::NotFound)?;
@@ -97,10 +128,14 @@ impl Account {
 
     /// A counter that rises when name or parent are others than those shown last.
     fn folder_mod_seq(&self, tree: &Tree, path: &str) -> u64 {
-        let entity = self.shown_folder(tree, path).map_or_else(Vec::new, |id: FolderId| id.to_bytes());
+        let entity = self
+            .shown_folder(tree, path)
+            .map_or_else(Vec::new, |id: FolderId| id.to_bytes());
         let name = path.rsplit('/').next().unwrap_or_default();
         let parent = self.parent(tree, path).unwrap_or_default();
-        self.store.state.revision(&self.scope(), &entity, digest_of(&[name, &parent]))
+        self.store
+            .state
+            .revision(&self.scope(), &entity, digest_of(&[name, &parent]))
     }
 
     /// Subfolders by name, then objects newest UID first; one cursor over both.
@@ -113,18 +148,25 @@ impl Account {
     ) -> Result<Page, Error> {
         let mut page = Page::default();
         let mut room = query.max_entries;
-        if matches!(query.list, ListFilter::Subfolders | ListFilter::All) && !matches!(cursor, Some(Cursor::Object(_))) {
+        if matches!(query.list, ListFilter::Subfolders | ListFilter::All)
+            && !matches!(cursor, Some(Cursor::Object(_)))
+        {
             let after = match &cursor {
                 Some(Cursor::Folder(name)) => Some(name.as_str()),
                 _ => None,
             };
             let mut children = tree.children(path, after).peekable();
             while room > 0 && children.peek().is_some() {
-                page.folders.extend(children.next().map(|(child, _)| child.to_owned()));
+                page.folders
+                    .extend(children.next().map(|(child, _)| child.to_owned()));
                 room -= 1;
             }
             if children.peek().is_some() {
-                page.next = page.folders.last().and_then(|last| last.rsplit('/').next()).map(|name| Cursor::Folder(name.to_owned()));
+                page.next = page
+                    .folders
+                    .last()
+                    .and_then(|last| last.rsplit('/').next())
+                    .map(|name| Cursor::Folder(name.to_owned()));
                 return Ok(page);
             }
         }
@@ -133,7 +175,8 @@ impl Account {
                 Some(Cursor::Object(uid)) => Some(uid),
                 _ => None,
             };
-            self.page_of_objects(tree, path, before, room, &mut page).await?;
+            self.page_of_objects(tree, path, before, room, &mut page)
+                .await?;
         }
         Ok(page)
     }
@@ -146,19 +189,29 @@ impl Account {
         room: usize,
         page: &mut Page,
     ) -> Result<(), Error> {
-        let Some(node) = tree.node(path) else { return Ok(()) };
-        let Some(expected) = &node.expected else { return Ok(()) };
+        let Some(node) = tree.node(path) else {
+            return Ok(());
+        };
+        let Some(expected) = &node.expected else {
+            return Ok(());
+        };
         let command = self.list_objects(before)?;
         let uids = match command {
             Some(command) => match self.pool.read_in(&node.mailbox, expected, command).await {
                 Ok(Some((_, completion))) => found(completion.untagged),
-                Ok(None) | Err(imap::Error::No { command: "EXAMINE", .. }) => return Err(Error::NotFound),
+                Ok(None)
+                | Err(imap::Error::No {
+                    command: "EXAMINE", ..
+                }) => return Err(Error::NotFound),
                 Err(error) => return Err(error.into()),
             },
             None => Vec::new(),
         };
         // RFC 9051 §9: a range that ends below its start is read the other way round, so what is too new is left out here.
-        let mut uids: Vec<u32> = uids.into_iter().filter(|uid| before.is_none_or(|before| *uid < before)).collect();
+        let mut uids: Vec<u32> = uids
+            .into_iter()
+            .filter(|uid| before.is_none_or(|before| *uid < before))
+            .collect();
         uids.sort_unstable_by(|one, other| other.cmp(one));
         uids.dedup();
         let more = uids.len() > room;
@@ -166,11 +219,17 @@ impl Account {
         if more {
             page.next = match (uids.last(), page.folders.last()) {
                 (Some(last), _) => Some(Cursor::Object(*last)),
-                (None, Some(folder)) => folder.rsplit('/').next().map(|name| Cursor::Folder(name.to_owned())),
+                (None, Some(folder)) => folder
+                    .rsplit('/')
+                    .next()
+                    .map(|name| Cursor::Folder(name.to_owned())),
                 (None, None) => None,
             };
         }
-        page.objects = uids.into_iter().map(|uid| self.object_text(&node.key, uid)).collect();
+        page.objects = uids
+            .into_iter()
+            .map(|uid| self.object_text(&node.key, uid))
+            .collect();
         Ok(())
     }
 
@@ -218,7 +277,10 @@ pub(super) fn shown_path(path: &str) -> Option<String> {
 
 /// `Root` on roots, `Name` where there is one (contract §2.5).
 fn attributes(tree: &Tree, path: &str, name: &str) -> nms::AttributeList {
-    let attribute = |name: &str, value: &str| nms::Attribute { name: name.to_owned(), value: vec![value.to_owned()] };
+    let attribute = |name: &str, value: &str| nms::Attribute {
+        name: name.to_owned(),
+        value: vec![value.to_owned()],
+    };
     let mut list = Vec::new();
     if tree.is_root(path) {
         list.push(attribute("Root", "Yes"));

@@ -24,15 +24,26 @@ pub(super) struct Located {
 impl Account {
     /// The tree, at most a few seconds old.
     pub(super) async fn tree(&self) -> Result<Arc<Tree>, Error> {
-        let read = async { Tree::read(&self.pool, &self.store.roots).await.map(Arc::new) };
-        let tree = self.store.trees.try_get_with_by_ref(&self.login, read).await;
+        let read = async {
+            Tree::read(&self.pool, &self.store.roots)
+                .await
+                .map(Arc::new)
+        };
+        let tree = self
+            .store
+            .trees
+            .try_get_with_by_ref(&self.login, read)
+            .await;
         tree.map_err(|error: Arc<Error>| (*error).clone())
     }
 
     /// The tree as it is now.
     pub(super) async fn fresh_tree(&self) -> Result<Arc<Tree>, Error> {
         let tree = Arc::new(Tree::read(&self.pool, &self.store.roots).await?);
-        self.store.trees.insert(self.login.clone(), Arc::clone(&tree)).await;
+        self.store
+            .trees
+            .insert(self.login.clone(), Arc::clone(&tree))
+            .await;
         Ok(tree)
     }
 
@@ -40,9 +51,11 @@ impl Account {
     pub(super) fn folder_path(&self, tree: &Tree, id: &FolderId) -> Option<String> {
         match id {
             FolderId::Root => tree.is_root("").then(String::new),
-            FolderId::NamedRoot(_) => {
-                tree.roots().into_iter().find(|root| FolderId::named_root(root) == *id).map(str::to_owned)
-            }
+            FolderId::NamedRoot(_) => tree
+                .roots()
+                .into_iter()
+                .find(|root| FolderId::named_root(root) == *id)
+                .map(str::to_owned),
             FolderId::Mailbox(key) => {
                 let path = tree.path(&self.found_key(key)?)?;
                 // A mailbox that is a configured root is known by the root's id only.
@@ -61,17 +74,23 @@ impl Account {
 
     /// The same as text for URLs.
     pub(super) fn folder_text(&self, tree: &Tree, path: &str) -> Option<String> {
-        self.shown_folder(tree, path).map(|id| self.seal.folder(&id))
+        self.shown_folder(tree, path)
+            .map(|id| self.seal.folder(&id))
     }
 
     /// The id an object is shown with.
     pub(super) fn object_text(&self, key: &MailboxKey, uid: u32) -> String {
-        self.seal.object(&ObjectId { mailbox: self.shown_key(key), uid })
+        self.seal.object(&ObjectId {
+            mailbox: self.shown_key(key),
+            uid,
+        })
     }
 
     pub(super) fn shown_key(&self, found: &MailboxKey) -> MailboxKey {
         let shown = self.store.state.shown(&self.scope(), &found.to_bytes());
-        shown.and_then(|bytes| MailboxKey::from_bytes(&bytes)).unwrap_or_else(|| found.clone())
+        shown
+            .and_then(|bytes| MailboxKey::from_bytes(&bytes))
+            .unwrap_or_else(|| found.clone())
     }
 
     /// What to look for in the tree; `None` when another folder has taken this key's place and is shown differently.
@@ -80,7 +99,11 @@ impl Account {
         if let Some(found) = self.store.state.found(&self.scope(), &bytes) {
             return MailboxKey::from_bytes(&found);
         }
-        let taken = self.store.state.shown(&self.scope(), &bytes).is_some_and(|other| other != bytes);
+        let taken = self
+            .store
+            .state
+            .shown(&self.scope(), &bytes)
+            .is_some_and(|other| other != bytes);
         (!taken).then(|| shown.clone())
     }
 
@@ -100,12 +123,25 @@ impl Account {
     ) -> Result<(Located, Selected, Completion), Error> {
         let object = self.seal.read_object(id).ok_or(Error::NotFound)?;
         for fresh in [false, true] {
-            let tree = if fresh { self.fresh_tree().await? } else { self.tree().await? };
-            let Some(located) = self.locate(&tree, &object) else { continue };
-            match self.pool.read_in(&located.mailbox, &located.expected, command(&located)).await {
+            let tree = if fresh {
+                self.fresh_tree().await?
+            } else {
+                self.tree().await?
+            };
+            let Some(located) = self.locate(&tree, &object) else {
+                continue;
+            };
+            match self
+                .pool
+                .read_in(&located.mailbox, &located.expected, command(&located))
+                .await
+            {
                 Ok(Some((selected, completion))) => return Ok((located, selected, completion)),
                 // EXAMINE refused, or another mailbox than expected: it was renamed or deleted meanwhile.
-                Ok(None) | Err(imap::Error::No { command: "EXAMINE", .. }) => {}
+                Ok(None)
+                | Err(imap::Error::No {
+                    command: "EXAMINE", ..
+                }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -119,11 +155,24 @@ impl Account {
     pub(super) async fn write_object(&self, id: &str) -> Result<(Located, Lease, Selected), Error> {
         let object = self.seal.read_object(id).ok_or(Error::NotFound)?;
         for fresh in [false, true] {
-            let tree = if fresh { self.fresh_tree().await? } else { self.tree().await? };
-            let Some(located) = self.locate(&tree, &object) else { continue };
-            match self.pool.write_in(&located.mailbox, &located.expected).await {
+            let tree = if fresh {
+                self.fresh_tree().await?
+            } else {
+                self.tree().await?
+            };
+            let Some(located) = self.locate(&tree, &object) else {
+                continue;
+            };
+            match self
+                .pool
+                .write_in(&located.mailbox, &located.expected)
+                .await
+            {
                 Ok(Some((lease, selected))) => return Ok((located, lease, selected)),
-                Ok(None) | Err(imap::Error::No { command: "SELECT", .. }) => {}
+                Ok(None)
+                | Err(imap::Error::No {
+                    command: "SELECT", ..
+                }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -133,8 +182,16 @@ impl Account {
     fn locate(&self, tree: &Tree, object: &ObjectId) -> Option<Located> {
         let key = self.found_key(&object.mailbox)?;
         let path = tree.path(&key)?;
-        let Node { mailbox, expected, .. } = tree.node(path)?;
+        let Node {
+            mailbox, expected, ..
+        } = tree.node(path)?;
         let expected = expected.clone()?;
-        Some(Located { path: path.to_owned(), mailbox: mailbox.clone(), expected, key, uid: object.uid })
+        Some(Located {
+            path: path.to_owned(),
+            mailbox: mailbox.clone(),
+            expected,
+            key,
+            uid: object.uid,
+        })
     }
 }

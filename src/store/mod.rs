@@ -134,7 +134,11 @@ impl Store {
     ///
     /// # Errors
     /// When the file of certificate authorities cannot be used.
-    pub fn new(config: &StoreConfig, objects: &ObjectsConfig, state: Arc<dyn State>) -> Result<Arc<Self>, tls::Error> {
+    pub fn new(
+        config: &StoreConfig,
+        objects: &ObjectsConfig,
+        state: Arc<dyn State>,
+    ) -> Result<Arc<Self>, tls::Error> {
         let endpoint = Endpoint {
             host: config.host.clone(),
             port: config.port,
@@ -154,9 +158,18 @@ impl Store {
             connections_per_account: config.max_connections_per_account,
             server: Arc::new(Server::new(endpoint, config.max_connections, wait)),
             state,
-            accounts: Cache::builder().max_capacity(MOST_ACCOUNTS).time_to_idle(ACCOUNT_IDLE).build(),
-            proofs: Cache::builder().max_capacity(MOST_ACCOUNTS).time_to_live(PROOF).build(),
-            refusals: Cache::builder().max_capacity(MOST_ACCOUNTS).time_to_live(REFUSAL).build(),
+            accounts: Cache::builder()
+                .max_capacity(MOST_ACCOUNTS)
+                .time_to_idle(ACCOUNT_IDLE)
+                .build(),
+            proofs: Cache::builder()
+                .max_capacity(MOST_ACCOUNTS)
+                .time_to_live(PROOF)
+                .build(),
+            refusals: Cache::builder()
+                .max_capacity(MOST_ACCOUNTS)
+                .time_to_live(REFUSAL)
+                .build(),
             trees: Cache::builder()
                 .max_capacity(TREES)
                 .weigher(move |_, tree: &Arc<Tree>| weight(tree.weight()))
@@ -187,13 +200,23 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] when the store refuses, [`Error::Unavailable`], [`Error::Busy`] or [`Error::Timeout`] when it cannot be asked.
-    pub async fn open(self: &Arc<Self>, box_id: &BoxId, credentials: Credentials) -> Result<Account, Error> {
+    pub async fn open(
+        self: &Arc<Self>,
+        box_id: &BoxId,
+        credentials: Credentials,
+    ) -> Result<Account, Error> {
         let login = credentials.login.clone();
         let shared = self
             .accounts
             .get_with_by_ref(&login, async {
-                let pool = Arc::new(Pool::new(Arc::clone(&self.server), self.connections_per_account));
-                Arc::new(Shared { pool, proving: tokio::sync::Mutex::new(()) })
+                let pool = Arc::new(Pool::new(
+                    Arc::clone(&self.server),
+                    self.connections_per_account,
+                ));
+                Arc::new(Shared {
+                    pool,
+                    proving: tokio::sync::Mutex::new(()),
+                })
             })
             .await;
         self.prove(&shared, credentials).await?;

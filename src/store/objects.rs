@@ -28,11 +28,16 @@ impl Account {
     pub async fn object(&self, urls: &nms::Urls, id: &str) -> Result<nms::Object, Error> {
         let (located, structure, seen) = self.structure(id).await?;
         self.visible(&seen.flags)?;
-        let parent = self.folder_text(&*self.tree().await?, &located.path).ok_or(Error::NotFound)?;
+        let parent = self
+            .folder_text(&*self.tree().await?, &located.path)
+            .ok_or(Error::NotFound)?;
         let attribute = structure
             .attributes
             .iter()
-            .map(|attribute| nms::Attribute { name: attribute.name.clone(), value: attribute.values.clone() })
+            .map(|attribute| nms::Attribute {
+                name: attribute.name.clone(),
+                value: attribute.values.clone(),
+            })
             .collect();
         Ok(nms::Object {
             parent_folder: Some(urls.folder(&parent)),
@@ -55,7 +60,10 @@ impl Account {
     /// [`Error::Unsupported`] when others' flagged messages would go with it.
     pub async fn delete_object(&self, id: &str) -> Result<(), Error> {
         let (account, id) = (self.clone(), id.to_owned());
-        finish(task::spawn(async move { Box::pin(account.delete_now(&id)).await })).await
+        finish(task::spawn(async move {
+            Box::pin(account.delete_now(&id)).await
+        }))
+        .await
     }
 
     async fn delete_now(&self, id: &str) -> Result<(), Error> {
@@ -66,7 +74,12 @@ impl Account {
     }
 
     /// Flags a message `\Deleted` and expunges it alone; the evidence is that it is no longer there.
-    pub(super) async fn expunge(&self, lease: &Lease, located: &Located, before: &Seen) -> Result<(), Error> {
+    pub(super) async fn expunge(
+        &self,
+        lease: &Lease,
+        located: &Located,
+        before: &Seen,
+    ) -> Result<(), Error> {
         let one = UidSet::one(located.uid);
         let deletion = self.pool.capabilities()?.deletion();
         if deletion == Deletion::GuardedExpunge {
@@ -77,7 +90,12 @@ impl Account {
             }
         }
         let deleted = [Flag::parse("\\Deleted").map_err(|_| Error::Internal("flag".to_owned()))?];
-        let store = |sign: &'static str| Command::new("UID STORE").uids(&one).atom(sign).flags(&deleted);
+        let store = |sign: &'static str| {
+            Command::new("UID STORE")
+                .uids(&one)
+                .atom(sign)
+                .flags(&deleted)
+        };
         lease.run(store("+FLAGS")).await.map_err(write_error)?;
         let expunge = match deletion {
             Deletion::UidExpunge => Command::new("UID EXPUNGE").uids(&one),
@@ -92,7 +110,11 @@ impl Account {
             Err(error) => Err(error),
             Ok(_) => {
                 // RFC 4314 §4: the right to flag is not the right to expunge. Nothing half-done is left.
-                if !before.flags.iter().any(|flag| flag.eq_ignore_ascii_case("\\Deleted")) {
+                if !before
+                    .flags
+                    .iter()
+                    .any(|flag| flag.eq_ignore_ascii_case("\\Deleted"))
+                {
                     lease.run(store("-FLAGS")).await?;
                 }
                 Err(outcome.err().map_or(Error::Forbidden, write_error))
@@ -104,11 +126,17 @@ impl Account {
     ///
     /// # Errors
     /// [`Error::MalformedPath`], [`Error::UnknownPath`].
-    pub async fn object_by_path(&self, urls: &nms::Urls, path: &str) -> Result<nms::Reference, Error> {
+    pub async fn object_by_path(
+        &self,
+        urls: &nms::Urls,
+        path: &str,
+    ) -> Result<nms::Reference, Error> {
         let unknown = || Error::UnknownPath(path.to_owned());
         let (folder, id) = well_formed(path)?.rsplit_once('/').ok_or_else(unknown)?;
         let mod_seq = self.pool.capabilities()?.mod_seq();
-        let read = self.read_object(id, |located| flags_only(located, mod_seq)).await;
+        let read = self
+            .read_object(id, |located| flags_only(located, mod_seq))
+            .await;
         let (located, _, completion) = match read {
             Err(Error::NotFound) => return Err(unknown()),
             read => read?,
@@ -118,13 +146,18 @@ impl Account {
         if located.path != folder {
             return Err(unknown());
         }
-        Ok(nms::Reference { resource_url: urls.object(id), path: Some(Some(path.to_owned())) })
+        Ok(nms::Reference {
+            resource_url: urls.object(id),
+            path: Some(Some(path.to_owned())),
+        })
     }
 
     /// Whether an object with these flags is there for REST.
     pub(super) fn visible(&self, flags: &[String]) -> Result<(), Error> {
         let hidden = self.store.objects.deleted != DeletedObjects::Show
-            && flags.iter().any(|flag| flag.eq_ignore_ascii_case("\\Deleted"));
+            && flags
+                .iter()
+                .any(|flag| flag.eq_ignore_ascii_case("\\Deleted"));
         if hidden { Err(Error::NotFound) } else { Ok(()) }
     }
 
@@ -143,7 +176,11 @@ impl Account {
         flags.sort();
         let mut entity = self.shown_key(&located.key).to_bytes();
         entity.extend_from_slice(&located.uid.to_be_bytes());
-        self.store.state.revision(&self.scope(), &entity, fingerprint(flags.join(" ").as_bytes()))
+        self.store.state.revision(
+            &self.scope(),
+            &entity,
+            fingerprint(flags.join(" ").as_bytes()),
+        )
     }
 
     /// Flags and MODSEQ of an object in the session that will write, so that they are what the write meets.
@@ -156,7 +193,8 @@ impl Account {
 
 /// Waits for work that must not end with the request that caused it.
 pub(super) async fn finish<T>(task: tokio::task::JoinHandle<Result<T, Error>>) -> Result<T, Error> {
-    task.await.unwrap_or_else(|error| Err(Error::Internal(format!("a write ended early: {error}"))))
+    task.await
+        .unwrap_or_else(|error| Err(Error::Internal(format!("a write ended early: {error}"))))
 }
 
 /// A NO without a code to something that needs a right: the store does not allow it.
@@ -192,7 +230,9 @@ pub(super) fn found(untagged: Vec<Untagged>) -> Vec<u32> {
 
 /// A path as the contract has it: starts with `/`, no empty level.
 pub(super) fn well_formed(path: &str) -> Result<&str, Error> {
-    let levels = path.strip_prefix('/').ok_or_else(|| Error::MalformedPath(path.to_owned()))?;
+    let levels = path
+        .strip_prefix('/')
+        .ok_or_else(|| Error::MalformedPath(path.to_owned()))?;
     if levels.split('/').any(str::is_empty) {
         return Err(Error::MalformedPath(path.to_owned()));
     }

@@ -51,7 +51,11 @@ impl Account {
     pub async fn payload(&self, id: &str) -> Result<Payload, Error> {
         let (located, structure, seen) = self.structure(id).await?;
         self.visible(&seen.flags)?;
-        let octets = if structure.encoding == TransferEncoding::Identity { structure.length } else { None };
+        let octets = if structure.encoding == TransferEncoding::Identity {
+            structure.length
+        } else {
+            None
+        };
         let source = Source {
             section: SectionName::Text,
             outer: structure.encoding,
@@ -59,7 +63,13 @@ impl Account {
             inner: TransferEncoding::Identity,
             octets,
         };
-        self.stream(located, source, structure.content_type.clone(), structure.length).await
+        self.stream(
+            located,
+            source,
+            structure.content_type.clone(),
+            structure.length,
+        )
+        .await
     }
 
     /// One part of a payload, decoded: a section number, or a virtual part of a message/cpim.
@@ -72,9 +82,12 @@ impl Account {
         let (source, content_type) = virtual_source(&structure, part)
             .or_else(|| section_source(&structure, part))
             .ok_or(Error::NotFound)?;
-        let identity = source.outer == TransferEncoding::Identity && source.inner == TransferEncoding::Identity;
+        let identity = source.outer == TransferEncoding::Identity
+            && source.inner == TransferEncoding::Identity;
         let length = match &source.range {
-            Some(range) if source.inner == TransferEncoding::Identity => Some(range.end - range.start),
+            Some(range) if source.inner == TransferEncoding::Identity => {
+                Some(range.end - range.start)
+            }
             Some(_) => None,
             None if identity => source.octets,
             None => None,
@@ -111,7 +124,11 @@ impl Account {
                 }
             }));
         }
-        Ok(Payload { content_type, length, chunks })
+        Ok(Payload {
+            content_type,
+            length,
+            chunks,
+        })
     }
 
     /// Octets of a section of one message; fewer than asked for at its end.
@@ -123,8 +140,13 @@ impl Account {
         length: u64,
     ) -> Result<Bytes, Error> {
         let items = [Item::Fixed("UID"), Item::Partial(section, offset, length)];
-        let command = Command::new("UID FETCH").uids(&UidSet::one(located.uid)).items(&items);
-        let read = self.pool.read_in(&located.mailbox, &located.expected, command).await?;
+        let command = Command::new("UID FETCH")
+            .uids(&UidSet::one(located.uid))
+            .items(&items);
+        let read = self
+            .pool
+            .read_in(&located.mailbox, &located.expected, command)
+            .await?;
         let (_, completion) = read.ok_or(Error::NotFound)?;
         let name = section.to_string();
         let mut bytes = None;
@@ -132,8 +154,13 @@ impl Account {
             if let Untagged::Fetch(fetch) = data
                 && fetch.uid == Some(located.uid)
             {
-                let section = fetch.sections.into_iter().find(|section| section.name == name && !section.binary);
-                bytes = section.map(|section| section.bytes.unwrap_or_default()).or(bytes);
+                let section = fetch
+                    .sections
+                    .into_iter()
+                    .find(|section| section.name == name && !section.binary);
+                bytes = section
+                    .map(|section| section.bytes.unwrap_or_default())
+                    .or(bytes);
             }
         }
         bytes.ok_or(Error::NotFound)
@@ -157,10 +184,24 @@ impl Reader {
     fn new(account: Account, located: Located, source: Source) -> Self {
         // With an identity encoding the range can be fetched as such.
         let direct = source.outer == TransferEncoding::Identity;
-        let offset = source.range.as_ref().filter(|_| direct).map_or(0, |range| range.start);
+        let offset = source
+            .range
+            .as_ref()
+            .filter(|_| direct)
+            .map_or(0, |range| range.start);
         let outer = (!direct).then(|| Decoder::new(source.outer));
-        let inner = (source.inner != TransferEncoding::Identity).then(|| Decoder::new(source.inner));
-        Self { account, located, offset, ended: false, decoded: offset, outer, inner, source }
+        let inner =
+            (source.inner != TransferEncoding::Identity).then(|| Decoder::new(source.inner));
+        Self {
+            account,
+            located,
+            offset,
+            ended: false,
+            decoded: offset,
+            outer,
+            inner,
+            source,
+        }
     }
 
     /// The next octets for the client; `None` at the end.
@@ -174,14 +215,18 @@ impl Reader {
             let window = if wanted == 0 {
                 Bytes::new()
             } else {
-                self.account.window(&self.located, &self.source.section, self.offset, wanted).await?
+                self.account
+                    .window(&self.located, &self.source.section, self.offset, wanted)
+                    .await?
             };
             let got = u64::try_from(window.len()).unwrap_or(u64::MAX);
             self.offset += got;
             self.ended = got < wanted || Some(self.offset) == end || wanted == 0;
             if self.ended && end.is_some_and(|end| self.offset < end) {
                 // Shorter than the store has said: never a whole answer.
-                return Err(Error::Upstream("a section is shorter than its structure says".to_owned()));
+                return Err(Error::Upstream(
+                    "a section is shorter than its structure says".to_owned(),
+                ));
             }
             let bytes = self.decode(window);
             if !bytes.is_empty() {
@@ -200,7 +245,10 @@ impl Reader {
                 let start = self.decoded;
                 let length = u64::try_from(decoded.len()).unwrap_or(u64::MAX);
                 self.decoded += length;
-                let within = |position: u64| usize::try_from(position.saturating_sub(start).min(length)).unwrap_or(usize::MAX);
+                let within = |position: u64| {
+                    usize::try_from(position.saturating_sub(start).min(length))
+                        .unwrap_or(usize::MAX)
+                };
                 if self.decoded >= range.end {
                     self.ended = true;
                 }
@@ -224,7 +272,10 @@ fn through(decoder: &mut Option<Decoder>, bytes: Bytes, ended: bool) -> Bytes {
 
 /// `1~1`, `1~1.2`: inside a message/cpim, in its decoded octets.
 fn virtual_source(structure: &Structure, part: &str) -> Option<(Source, String)> {
-    let wrapped = structure.wrapped.iter().find(|wrapped| wrapped.id == part)?;
+    let wrapped = structure
+        .wrapped
+        .iter()
+        .find(|wrapped| wrapped.id == part)?;
     let start = u64::try_from(wrapped.range.start).ok()?;
     let end = u64::try_from(wrapped.range.end).ok()?;
     let source = Source {
@@ -260,7 +311,9 @@ fn part_numbers(text: &str) -> Option<Vec<u32>> {
     let numbers: Option<Vec<u32>> = text
         .split('.')
         .map(|number| {
-            let plain = !number.is_empty() && !number.starts_with('0') && number.bytes().all(|byte| byte.is_ascii_digit());
+            let plain = !number.is_empty()
+                && !number.starts_with('0')
+                && number.bytes().all(|byte| byte.is_ascii_digit());
             plain.then(|| number.parse().ok()).flatten()
         })
         .collect();
@@ -290,17 +343,32 @@ mod tests {
     use crate::imap::response::Leaf;
 
     fn leaf(subtype: &str) -> BodyStructure {
-        BodyStructure::Leaf(Box::new(Leaf { media_type: "text".to_owned(), subtype: subtype.to_owned(), ..Leaf::default() }))
+        BodyStructure::Leaf(Box::new(Leaf {
+            media_type: "text".to_owned(),
+            subtype: subtype.to_owned(),
+            ..Leaf::default()
+        }))
     }
 
     fn multipart(parts: Vec<BodyStructure>) -> BodyStructure {
-        BodyStructure::Multipart { subtype: "mixed".to_owned(), parameters: Vec::new(), parts }
+        BodyStructure::Multipart {
+            subtype: "mixed".to_owned(),
+            parameters: Vec::new(),
+            parts,
+        }
     }
 
     #[test]
     fn sections_are_found_by_their_numbers() {
-        let inner = Leaf { message: Some(multipart(vec![leaf("deep")])), ..Leaf::default() };
-        let body = multipart(vec![leaf("first"), multipart(vec![leaf("nested")]), BodyStructure::Leaf(Box::new(inner))]);
+        let inner = Leaf {
+            message: Some(multipart(vec![leaf("deep")])),
+            ..Leaf::default()
+        };
+        let body = multipart(vec![
+            leaf("first"),
+            multipart(vec![leaf("nested")]),
+            BodyStructure::Leaf(Box::new(inner)),
+        ]);
         let subtype = |part: &str| match find(&body, &part_numbers(part)?)? {
             BodyStructure::Leaf(leaf) => Some(leaf.subtype.clone()),
             BodyStructure::Multipart { subtype, .. } => Some(subtype.clone()),
@@ -315,7 +383,19 @@ mod tests {
 
     #[test]
     fn odd_part_names_are_no_parts() {
-        for part in ["", "0", "01", "1.", ".1", "-1", "+1", "1.0", "TEXT", "4294967296", "1]"] {
+        for part in [
+            "",
+            "0",
+            "01",
+            "1.",
+            ".1",
+            "-1",
+            "+1",
+            "1.0",
+            "TEXT",
+            "4294967296",
+            "1]",
+        ] {
             assert_eq!(part_numbers(part), None, "{part}");
         }
         assert_eq!(part_numbers(&vec!["1"; 101].join(".")), None);

@@ -72,9 +72,17 @@ impl Structure {
         let attributes: usize = self
             .attributes
             .iter()
-            .map(|attribute| 96 + attribute.name.len() + attribute.values.iter().map(|value| 24 + value.len()).sum::<usize>())
+            .map(|attribute| {
+                96 + attribute.name.len()
+                    + attribute
+                        .values
+                        .iter()
+                        .map(|value| 24 + value.len())
+                        .sum::<usize>()
+            })
             .sum();
-        let parts = (self.parts.len() + self.wrapped.len()) * 400 + self.body.as_ref().map_or(0, |body| 300 * leaves(body));
+        let parts = (self.parts.len() + self.wrapped.len()) * 400
+            + self.body.as_ref().map_or(0, |body| 300 * leaves(body));
         500 + attributes + parts
     }
 }
@@ -82,18 +90,30 @@ impl Structure {
 /// Everything a cold object needs in one command.
 pub(super) fn everything(located: &Located, mod_seq: bool) -> Command {
     let items = [
-        Item::Fixed(if mod_seq { "UID FLAGS MODSEQ" } else { "UID FLAGS" }),
+        Item::Fixed(if mod_seq {
+            "UID FLAGS MODSEQ"
+        } else {
+            "UID FLAGS"
+        }),
         Item::Fixed("INTERNALDATE RFC822.SIZE BODYSTRUCTURE"),
         Item::Partial(&SectionName::Header, 0, HEADER_MOST),
         Item::Partial(&SectionName::Text, 0, BODY_FIRST),
     ];
-    Command::new("UID FETCH").uids(&UidSet::one(located.uid)).items(&items)
+    Command::new("UID FETCH")
+        .uids(&UidSet::one(located.uid))
+        .items(&items)
 }
 
 /// What changes.
 pub(super) fn flags_only(located: &Located, mod_seq: bool) -> Command {
-    let item = Item::Fixed(if mod_seq { "UID FLAGS MODSEQ" } else { "UID FLAGS" });
-    Command::new("UID FETCH").uids(&UidSet::one(located.uid)).items(&[item])
+    let item = Item::Fixed(if mod_seq {
+        "UID FLAGS MODSEQ"
+    } else {
+        "UID FLAGS"
+    });
+    Command::new("UID FETCH")
+        .uids(&UidSet::one(located.uid))
+        .items(&[item])
 }
 
 /// The message of that UID among the untagged data, all its FETCH lines taken together: a server may send its flags once
@@ -101,10 +121,15 @@ pub(super) fn flags_only(located: &Located, mod_seq: bool) -> Command {
 pub(super) fn seen(completion: Completion, uid: u32) -> Option<Seen> {
     let mut whole: Option<Fetch> = None;
     for data in completion.untagged {
-        let Untagged::Fetch(fetch) = data else { continue };
+        let Untagged::Fetch(fetch) = data else {
+            continue;
+        };
         match &mut whole {
             None if fetch.uid == Some(uid) => whole = Some(*fetch),
-            Some(known) if fetch.uid == Some(uid) || (fetch.uid.is_none() && fetch.number == known.number) => {
+            Some(known)
+                if fetch.uid == Some(uid)
+                    || (fetch.uid.is_none() && fetch.number == known.number) =>
+            {
                 known.flags = fetch.flags.or(known.flags.take());
                 known.mod_seq = fetch.mod_seq.or(known.mod_seq);
             }
@@ -112,31 +137,57 @@ pub(super) fn seen(completion: Completion, uid: u32) -> Option<Seen> {
         }
     }
     let mut fetch = whole?;
-    Some(Seen { flags: fetch.flags.take()?, mod_seq: fetch.mod_seq, fetch })
+    Some(Seen {
+        flags: fetch.flags.take()?,
+        mod_seq: fetch.mod_seq,
+        fetch,
+    })
 }
 
 impl Account {
     /// The structure of an object, from the cache or from the store.
-    pub(super) async fn structure(&self, id: &str) -> Result<(Located, Arc<Structure>, Seen), Error> {
+    pub(super) async fn structure(
+        &self,
+        id: &str,
+    ) -> Result<(Located, Arc<Structure>, Seen), Error> {
         let mod_seq = self.pool.capabilities()?.mod_seq();
         let known = match self.seal.read_object(id) {
-            Some(object) => self.store.structures.get(&self.structure_key(&object.mailbox, object.uid)).await,
+            Some(object) => {
+                self.store
+                    .structures
+                    .get(&self.structure_key(&object.mailbox, object.uid))
+                    .await
+            }
             None => return Err(Error::NotFound),
         };
         if let Some(structure) = known {
-            let (located, _, completion) = self.read_object(id, |located| flags_only(located, mod_seq)).await?;
+            let (located, _, completion) = self
+                .read_object(id, |located| flags_only(located, mod_seq))
+                .await?;
             let seen = seen(completion, located.uid).ok_or(Error::NotFound)?;
             return Ok((located, structure, seen));
         }
-        let (located, _, completion) = self.read_object(id, |located| everything(located, mod_seq)).await?;
+        let (located, _, completion) = self
+            .read_object(id, |located| everything(located, mod_seq))
+            .await?;
         let seen = seen(completion, located.uid).ok_or(Error::NotFound)?;
         let structure = Arc::new(self.read_structure(&located, &seen.fetch).await?);
         let shown = self.shown_key(&located.key);
-        self.store.structures.insert(self.structure_key(&shown, located.uid), Arc::clone(&structure)).await;
+        self.store
+            .structures
+            .insert(
+                self.structure_key(&shown, located.uid),
+                Arc::clone(&structure),
+            )
+            .await;
         Ok((located, structure, seen))
     }
 
-    fn structure_key(&self, mailbox: &super::id::MailboxKey, uid: u32) -> (String, super::id::MailboxKey, u32) {
+    fn structure_key(
+        &self,
+        mailbox: &super::id::MailboxKey,
+        uid: u32,
+    ) -> (String, super::id::MailboxKey, u32) {
         (self.login.clone(), mailbox.clone(), uid)
     }
 
@@ -145,18 +196,33 @@ impl Account {
         let first = section(fetch, "TEXT").unwrap_or_default();
         let header = Header::parse(header_bytes);
         let content_type = header.content_type();
-        let raw_type = content_type.as_ref().map_or("text/plain".to_owned(), |media| media.text.clone());
-        let essence = content_type.as_ref().map_or("text/plain".to_owned(), |media| media.media_type.to_ascii_lowercase());
+        let raw_type = content_type
+            .as_ref()
+            .map_or("text/plain".to_owned(), |media| media.text.clone());
+        let essence = content_type
+            .as_ref()
+            .map_or("text/plain".to_owned(), |media| {
+                media.media_type.to_ascii_lowercase()
+            });
         let multipart = essence.starts_with("multipart/");
-        let encoding = if multipart { TransferEncoding::Identity } else { header.transfer_encoding() };
+        let encoding = if multipart {
+            TransferEncoding::Identity
+        } else {
+            header.transfer_encoding()
+        };
         let octets = body_octets(fetch, header_bytes.len());
 
         let internal_date = fetch.internal_date.as_deref().and_then(internal_date);
         let mut text = None;
         let mut cpim = None;
         if essence == "text/plain" {
-            let charset = content_type.as_ref().and_then(|media| media.parameter("charset"));
-            text = self.text(located, first, octets, encoding).await?.map(|bytes| message::text(&bytes, charset));
+            let charset = content_type
+                .as_ref()
+                .and_then(|media| media.parameter("charset"));
+            text = self
+                .text(located, first, octets, encoding)
+                .await?
+                .map(|bytes| message::text(&bytes, charset));
         } else if essence == "message/cpim" {
             let bytes = self.cpim_bytes(located, first, octets, encoding).await?;
             let complete = octets.is_some_and(|octets| octets <= CPIM_MOST);
@@ -169,17 +235,27 @@ impl Account {
         let inlined = essence == "text/plain" && text.is_some();
         let empty = first.is_empty();
         let body = fetch.body_structure.clone();
-        let wrapped = cpim.as_ref().map_or_else(Vec::new, |cpim| cpim.parts().to_vec());
+        let wrapped = cpim
+            .as_ref()
+            .map_or_else(Vec::new, |cpim| cpim.parts().to_vec());
         let parts = match (&cpim, &body) {
             _ if inlined || empty => Vec::new(),
-            (Some(_), _) => wrapped.iter().filter(|part| part.first_level).map(virtual_part).collect(),
-            (None, Some(BodyStructure::Multipart { parts, .. })) if multipart => self.parts(located, parts).await?,
+            (Some(_), _) => wrapped
+                .iter()
+                .filter(|part| part.first_level)
+                .map(virtual_part)
+                .collect(),
+            (None, Some(BodyStructure::Multipart { parts, .. })) if multipart => {
+                self.parts(located, parts).await?
+            }
             _ => Vec::new(),
         };
         let length = match (encoding, octets) {
             (TransferEncoding::Identity, octets) => octets,
             // All of it is at hand, so its length after decoding is known.
-            (_, Some(octets)) if octets <= BODY_FIRST && u64::try_from(first.len()) == Ok(octets) => {
+            (_, Some(octets))
+                if octets <= BODY_FIRST && u64::try_from(first.len()) == Ok(octets) =>
+            {
                 u64::try_from(message::decode(encoding, first).len()).ok()
             }
             _ => None,
@@ -231,7 +307,10 @@ impl Account {
         if octets.is_some_and(|octets| octets <= BODY_FIRST) {
             return Ok(message::decode(encoding, first));
         }
-        Ok(message::decode(encoding, &self.body(located, CPIM_MOST).await?))
+        Ok(message::decode(
+            encoding,
+            &self.body(located, CPIM_MOST).await?,
+        ))
     }
 
     /// The first octets of the body.
@@ -243,7 +322,9 @@ impl Account {
             if length == 0 {
                 return Ok(body);
             }
-            let window = self.window(located, &SectionName::Text, offset, length).await?;
+            let window = self
+                .window(located, &SectionName::Text, offset, length)
+                .await?;
             body.extend_from_slice(&window);
             if u64::try_from(window.len()).is_ok_and(|got| got < length) {
                 return Ok(body);
@@ -262,9 +343,17 @@ impl Account {
             .collect();
         let mut sizes = Vec::new();
         if !encoded.is_empty() && self.pool.capabilities()?.binary() {
-            let items: Vec<Item<'_>> = std::iter::once(Item::Fixed("UID")).chain(encoded.iter().map(Item::BinarySize)).collect();
-            let command = Command::new("UID FETCH").uids(&UidSet::one(located.uid)).items(&items);
-            match self.pool.read_in(&located.mailbox, &located.expected, command).await {
+            let items: Vec<Item<'_>> = std::iter::once(Item::Fixed("UID"))
+                .chain(encoded.iter().map(Item::BinarySize))
+                .collect();
+            let command = Command::new("UID FETCH")
+                .uids(&UidSet::one(located.uid))
+                .items(&items);
+            match self
+                .pool
+                .read_in(&located.mailbox, &located.expected, command)
+                .await
+            {
                 Ok(Some((_, completion))) => sizes = binary_sizes(completion, located.uid),
                 // RFC 3516 §4.3: a part whose encoding the server does not know has no size; that is no fault of the object.
                 Ok(None) | Err(crate::imap::Error::No { .. } | crate::imap::Error::Bad(_)) => {}
@@ -275,7 +364,10 @@ impl Account {
             .zip(parts)
             .map(|(number, part)| {
                 let id = number.to_string();
-                let size = sizes.iter().find(|(section, _)| *section == id).map(|(_, size)| *size);
+                let size = sizes
+                    .iter()
+                    .find(|(section, _)| *section == id)
+                    .map(|(_, size)| *size);
                 listed_part(id, part, size)
             })
             .collect())
@@ -307,9 +399,15 @@ fn listed_part(id: String, part: &BodyStructure, size: Option<u64>) -> Part {
         BodyStructure::Leaf(leaf) => Part {
             id,
             content_type: content_type_of(part),
-            content_id: leaf.id.as_deref().map(|id| id.trim().trim_matches(['<', '>']).to_owned()),
+            content_id: leaf
+                .id
+                .as_deref()
+                .map(|id| id.trim().trim_matches(['<', '>']).to_owned()),
             content_location: leaf.location.clone(),
-            content_disposition: leaf.disposition.as_ref().map(|(kind, parameters)| with_parameters(kind.clone(), parameters)),
+            content_disposition: leaf
+                .disposition
+                .as_ref()
+                .map(|(kind, parameters)| with_parameters(kind.clone(), parameters)),
             size: size.or(match encoding_of(leaf) {
                 TransferEncoding::Identity => Some(leaf.octets),
                 TransferEncoding::Base64 => Some(base64_size(leaf.octets)),
@@ -344,16 +442,30 @@ fn base64_size(octets: u64) -> u64 {
 /// Media type with its parameters, as a header would have it.
 pub(super) fn content_type_of(part: &BodyStructure) -> String {
     match part {
-        BodyStructure::Multipart { subtype, parameters, .. } => with_parameters(format!("multipart/{subtype}"), parameters),
-        BodyStructure::Leaf(leaf) => with_parameters(format!("{}/{}", leaf.media_type, leaf.subtype), &leaf.parameters),
+        BodyStructure::Multipart {
+            subtype,
+            parameters,
+            ..
+        } => with_parameters(format!("multipart/{subtype}"), parameters),
+        BodyStructure::Leaf(leaf) => with_parameters(
+            format!("{}/{}", leaf.media_type, leaf.subtype),
+            &leaf.parameters,
+        ),
     }
 }
 
 fn with_parameters(mut text: String, parameters: &[(String, String)]) -> String {
     for (name, value) in parameters {
         // RFC 2045 §5.1: a token stands as it is, anything else is quoted.
-        let token = !value.is_empty() && value.bytes().all(|byte| matches!(byte, b'!'..=b'~') && !b"()<>@,;:\\\"/[]?=".contains(&byte));
-        let value = if token { value.clone() } else { format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")) };
+        let token = !value.is_empty()
+            && value
+                .bytes()
+                .all(|byte| matches!(byte, b'!'..=b'~') && !b"()<>@,;:\\\"/[]?=".contains(&byte));
+        let value = if token {
+            value.clone()
+        } else {
+            format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+        };
         text.push_str(&format!("; {name}={value}"));
     }
     text
@@ -365,7 +477,9 @@ pub(super) fn encoding_of(leaf: &Leaf) -> TransferEncoding {
 
 /// Octets of the body, exactly: of a leaf as its structure says, of a multipart what the header leaves of the whole.
 fn body_octets(fetch: &Fetch, header: usize) -> Option<u64> {
-    let header = u64::try_from(header).ok().filter(|header| *header < HEADER_MOST)?;
+    let header = u64::try_from(header)
+        .ok()
+        .filter(|header| *header < HEADER_MOST)?;
     fetch.size?.checked_sub(header)
 }
 
@@ -393,8 +507,18 @@ mod tests {
 
     #[test]
     fn internal_dates_of_one_and_two_digits_are_read() {
-        assert_eq!(internal_date(" 1-Jul-2026 10:20:30 +0200").unwrap().to_rfc3339(), "2026-07-01T10:20:30+02:00");
-        assert_eq!(internal_date("22-Nov-2026 13:44:29 +0000").unwrap().to_rfc3339(), "2026-11-22T13:44:29+00:00");
+        assert_eq!(
+            internal_date(" 1-Jul-2026 10:20:30 +0200")
+                .unwrap()
+                .to_rfc3339(),
+            "2026-07-01T10:20:30+02:00"
+        );
+        assert_eq!(
+            internal_date("22-Nov-2026 13:44:29 +0000")
+                .unwrap()
+                .to_rfc3339(),
+            "2026-11-22T13:44:29+00:00"
+        );
     }
 
     #[test]
@@ -406,7 +530,13 @@ mod tests {
 
     #[test]
     fn parameters_are_quoted_when_they_are_no_token() {
-        let parameters = [("name".to_owned(), "a \"b\".jpg".to_owned()), ("charset".to_owned(), "utf-8".to_owned())];
-        assert_eq!(with_parameters("image/jpeg".to_owned(), &parameters), r#"image/jpeg; name="a \"b\".jpg"; charset=utf-8"#);
+        let parameters = [
+            ("name".to_owned(), "a \"b\".jpg".to_owned()),
+            ("charset".to_owned(), "utf-8".to_owned()),
+        ];
+        assert_eq!(
+            with_parameters("image/jpeg".to_owned(), &parameters),
+            r#"image/jpeg; name="a \"b\".jpg"; charset=utf-8"#
+        );
     }
 }

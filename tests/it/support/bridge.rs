@@ -91,7 +91,7 @@ impl Bridge {
 
     /// Drains and stops the bridge.
     pub(crate) async fn stop(self) {
-        self.service.stop().await.unwrap();
+        self.service.stop().await;
     }
 }
 
@@ -146,7 +146,7 @@ impl Builder {
             self.store_settings,
             self.settings
         );
-        let service = service::start(configuration).await.unwrap();
+        let service = service::start(&configuration).await.unwrap();
         Bridge {
             client: Client::new(service.http).basic(&self.account.login, "secret"),
             account: self.account,
