@@ -16,9 +16,15 @@ pub struct Malformed {
 /// `{"root": value}`
 #[must_use]
 pub fn to_json<T: Serialize>(root: &str, value: &T) -> Vec<u8> {
-    let value = serde_json::to_value(value).unwrap_or(Value::Null);
-    let document = Value::Object(std::iter::once((root.to_owned(), value)).collect());
-    document.to_string().into_bytes()
+    let mut document = format!("{{\"{root}\":").into_bytes();
+    let start = document.len();
+    // Our types have string keys and no failing members; `null` stands for what cannot be.
+    if serde_json::to_writer(&mut document, value).is_err() {
+        document.truncate(start);
+        document.extend_from_slice(b"null");
+    }
+    document.push(b'}');
+    document
 }
 
 /// Reads a body that may be wrapped in its root member or not.
