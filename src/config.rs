@@ -369,7 +369,11 @@ fn lay_over(table: &mut toml::Table, name: &str, value: &str) -> Result<(), Erro
                 }
                 array.get_mut(at).ok_or_else(invalid)?
             }
-            _ => return Err(invalid()),
+            toml::Value::String(_)
+            | toml::Value::Integer(_)
+            | toml::Value::Float(_)
+            | toml::Value::Boolean(_)
+            | toml::Value::Datetime(_) => return Err(invalid()),
         };
     }
     *place = scalar(value);
