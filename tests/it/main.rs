@@ -2,5 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test it is an assertion")]
 
 mod bed;
+mod folders;
 mod guard;
+mod objects;
 mod support;
