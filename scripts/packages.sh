@@ -23,6 +23,11 @@ need() {
     exit 1
   fi
   refresh_lists "$@"
+  # Lists that are there may name versions that are gone by now.
+  install_packages "$@" || { as_root apt-get update --quiet >&2 && install_packages "$@"; }
+}
+
+install_packages() {
   as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get install --yes --quiet --no-install-recommends "$@" >&2
 }
@@ -36,9 +41,9 @@ need_dovecot() {
   fi
 }
 
-# refresh_lists PACKAGE...: fetches the package lists unless these packages are in them.
+# refresh_lists PACKAGE...: fetches the package lists unless these packages can be had with the present ones.
 refresh_lists() {
-  apt-cache show --quiet --no-all-versions "$@" >/dev/null 2>&1 || as_root apt-get update --quiet >&2
+  apt-get --quiet --print-uris download "$@" >/dev/null 2>&1 || as_root apt-get update --quiet >&2
 }
 
 need_cargo() {
