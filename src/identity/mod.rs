@@ -1,8 +1,20 @@
 //! Who: box ids, logins, credentials and the template that leads from one to the other. No I/O.
+//!
+//! * A [`BoxId`] that exists is well formed and in canonical spelling: equal boxes compare equal.
+//! * A login that comes out of a [`LoginTemplate`] cannot be taken by a store for anything but a user's name.
+//! * Two box ids that the [`BoxRules`] accept do not share a login by accident.
+
+mod box_id;
+mod rules;
+mod template;
 
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
+
+pub use box_id::{BoxId, Malformed, Scheme};
+pub use rules::{BoxRules, Mistake};
+pub use template::LoginTemplate;
 
 /// A password or token; `Debug` does not show it, `Display` does not exist, and memory is wiped on drop.
 #[derive(Clone)]
@@ -37,16 +49,20 @@ pub struct Credentials {
     pub password: Secret,
 }
 
-/// The owner of a box, in canonical spelling.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct BoxId {
-    canonical: String,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl BoxId {
-    /// Canonical spelling, such as `tel:+15550100`.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.canonical
+    #[test]
+    fn debug_of_credentials_shows_no_password() {
+        let credentials = Credentials {
+            login: "+15550100".to_owned(),
+            password: Secret::new("hunter2"),
+        };
+        let shown = format!("{credentials:?}");
+        assert!(
+            shown.contains("+15550100") && !shown.contains("hunter2"),
+            "{shown}"
+        );
     }
 }
