@@ -49,7 +49,7 @@ impl Error {
         }
     }
 
-    pub(super) fn value(key: impl Into<String>, reason: impl Into<String>) -> Self {
+    pub(crate) fn value(key: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Value {
             key: key.into(),
             reason: reason.into(),

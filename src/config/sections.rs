@@ -91,7 +91,7 @@ pub enum DeletedObjects {
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsConfig {
     /// Most client connections at a time.
-    pub max_connections: usize,
+    pub connections: usize,
     /// JSON and XML bodies, bytes.
     pub body: usize,
     /// All request headers, bytes.
@@ -191,7 +191,7 @@ impl Default for ObjectsConfig {
 impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
-            max_connections: 10_000,
+            connections: 10_000,
             body: 1_048_576,
             header: 32_768,
             header_timeout: 10,
@@ -261,11 +261,7 @@ impl ObjectsConfig {
 
 impl LimitsConfig {
     pub(super) fn validate(&self) -> Result<(), Error> {
-        within(
-            "limits.max_connections",
-            self.max_connections,
-            1..=1_000_000,
-        )?;
+        within("limits.connections", self.connections, 1..=1_000_000)?;
         within("limits.body", self.body, 1024..=1 << 30)?;
         // hyper cannot work with a smaller buffer.
         within("limits.header", self.header, 8192..=1 << 20)?;

@@ -111,7 +111,7 @@ fn values_out_of_range_name_their_key() {
             "text_content_max = 1048577",
             "objects.text_content_max",
         ),
-        ("limits", "max_connections = 0", "limits.max_connections"),
+        ("limits", "connections = 0", "limits.connections"),
         ("limits", "body = 0", "limits.body"),
         ("limits", "header = 1024", "limits.header"),
         ("limits", "header_timeout = 0", "limits.header_timeout"),

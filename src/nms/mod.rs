@@ -2,10 +2,15 @@
 //!
 //! Serde only: no I/O, no async, no IMAP, no HTTP library.
 
+pub mod encode;
+pub mod fault;
 pub mod folder;
 pub mod object;
+pub mod operations;
 
+pub use fault::{Exception, Fault, RequestError};
 pub use folder::*;
 pub use object::*;
+pub use operations::*;
 pub mod url;
 pub use url::Urls;

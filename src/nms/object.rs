@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::encode::one_or_many;
+
 /// One stored message as the contract shows it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Object {
@@ -58,7 +60,7 @@ pub struct Attribute {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FlagList {
     /// Flag names such as `\Seen` or `$Forwarded`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "one_or_many")]
     pub flag: Vec<String>,
     /// URL of the flags resource.
     #[serde(rename = "resourceURL", skip_serializing_if = "Option::is_none")]

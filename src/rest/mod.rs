@@ -1,1 +1,456 @@
 //! HTTP: the only layer that knows status codes.
+//!
+//! * The whole surface is one table, matched on the raw path; parameters are percent-decoded once, after matching.
+//! * A box is authorized before the store is asked anything.
+//! * Every failure is a `requestError` document, made in `error`, with the offending part named.
+//! * Nothing that names a box, a folder or an object is logged.
+
+mod error;
+mod folders;
+mod http;
+mod objects;
+
+use std::{
+    collections::HashMap, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration,
+};
+
+use ::http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use hyper::body::Incoming;
+use percent_encoding::percent_decode_str;
+use tokio::time::Instant;
+use tracing::{Instrument, error, field, info, info_span};
+
+use self::error::Failure;
+pub use self::http::{Body, BodyError};
+use crate::{
+    auth::{self, Access},
+    config::{LimitsConfig, Network},
+    identity::BoxRules,
+    nms::Urls,
+    store::{Account, Store},
+};
+
+/// A resource of the surface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// Row 2.
+    Object,
+    /// Row 3.
+    ObjectFlags,
+    /// Row 4.
+    ObjectFlag,
+    /// Row 5.
+    Payload,
+    /// Row 6.
+    PayloadPart,
+    /// Row 8.
+    ObjectPathToId,
+    /// Row 12.
+    Folders,
+    /// Row 13.
+    Folder,
+    /// Row 14.
+    FolderName,
+    /// Row 16.
+    FolderPathToId,
+}
+
+/// The whole surface (contract §1.2): path below the box, resource, name in logs, methods.
+pub const SURFACE: [(&str, Route, &str, &[&str]); 10] = [
+    (
+        "/objects/operations/pathToId",
+        Route::ObjectPathToId,
+        "object_path_to_id",
+        &["GET", "POST"],
+    ),
+    (
+        "/objects/{object}",
+        Route::Object,
+        "object",
+        &["GET", "DELETE"],
+    ),
+    (
+        "/objects/{object}/flags",
+        Route::ObjectFlags,
+        "object_flags",
+        &["GET", "PUT"],
+    ),
+    (
+        "/objects/{object}/flags/{flag}",
+        Route::ObjectFlag,
+        "object_flag",
+        &["GET", "PUT", "DELETE"],
+    ),
+    (
+        "/objects/{object}/payload",
+        Route::Payload,
+        "payload",
+        &["GET"],
+    ),
+    (
+        "/objects/{object}/payloadParts/{part}",
+        Route::PayloadPart,
+        "payload_part",
+        &["GET"],
+    ),
+    ("/folders", Route::Folders, "folders", &["POST"]),
+    (
+        "/folders/operations/pathToId",
+        Route::FolderPathToId,
+        "folder_path_to_id",
+        &["GET", "POST"],
+    ),
+    (
+        "/folders/{folder}",
+        Route::Folder,
+        "folder",
+        &["GET", "DELETE"],
+    ),
+    (
+        "/folders/{folder}/folderName",
+        Route::FolderName,
+        "folder_name",
+        &["GET", "PUT"],
+    ),
+];
+
+/// What the service is told about its surroundings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Base of every URL sent out.
+    pub public_url: Option<String>,
+    /// Prefix of all paths.
+    pub base_path: String,
+    /// Proxies whose X-Forwarded-* are believed.
+    pub trusted_proxies: Vec<Network>,
+    /// What a client can run into.
+    pub limits: LimitsConfig,
+}
+
+/// The REST service.
+#[derive(Debug)]
+pub struct Service {
+    settings: Settings,
+    stores: HashMap<String, (Arc<Store>, BoxRules)>,
+    router: matchit::Router<usize>,
+}
+
+/// One request that may reach the store.
+#[derive(Debug)]
+pub(crate) struct Call {
+    account: Account,
+    urls: Urls,
+    method: Method,
+    query: Vec<(String, String)>,
+    body: Bytes,
+    limits: LimitsConfig,
+}
+
+impl Call {
+    /// A parameter of the query; the first, when it is repeated.
+    fn parameter(&self, name: &str) -> Option<String> {
+        self.query
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.clone())
+    }
+
+    /// All values of a parameter.
+    fn parameters(&self, name: &str) -> Vec<String> {
+        self.query
+            .iter()
+            .filter(|(key, _)| key == name)
+            .map(|(_, value)| value.clone())
+            .collect()
+    }
+}
+
+/// A request's resource, with the decoded parameters of its path.
+#[derive(Debug)]
+struct Matched {
+    route: Route,
+    methods: &'static [&'static str],
+    store: String,
+    /// As the client spelled it.
+    box_segment: String,
+    parameters: HashMap<String, String>,
+}
+
+impl Service {
+    /// Puts the table together.
+    ///
+    /// # Errors
+    /// When the base path cannot be matched.
+    pub fn new(
+        settings: Settings,
+        stores: Vec<(Arc<Store>, BoxRules)>,
+    ) -> Result<Self, matchit::InsertError> {
+        let mut router = matchit::Router::new();
+        for (index, (path, ..)) in SURFACE.iter().enumerate() {
+            router.insert(
+                format!("{}/nms/v1/{{store}}/{{box}}{path}", settings.base_path),
+                index,
+            )?;
+        }
+        let stores = stores
+            .into_iter()
+            .map(|(store, rules)| (store.name().to_owned(), (store, rules)))
+            .collect();
+        Ok(Self {
+            settings,
+            stores,
+            router,
+        })
+    }
+
+    /// Answers one request. A panic is a fault of ours, answered as such.
+    pub async fn handle(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        secure: bool,
+    ) -> Response<Body> {
+        let started = Instant::now();
+        let id = http::request_id(request.headers());
+        let method = http::method_of(&request);
+        let name = self
+            .matched(request.uri().path())
+            .map_or("unmatched", |(_, name)| name);
+        let span = info_span!(
+            "request",
+            id = id.to_str().unwrap_or_default(),
+            status = field::Empty
+        );
+        let answer = AssertUnwindSafe(self.answer(request, peer, secure))
+            .catch_unwind()
+            .instrument(span.clone())
+            .await;
+        let _entered = span.enter();
+        let answer = answer.unwrap_or_else(|_| {
+            error!("a handler panicked");
+            Err(Failure::service(StatusCode::INTERNAL_SERVER_ERROR))
+        });
+        let mut response = answer.unwrap_or_else(|failure| http::failure(&failure));
+        if method == Method::HEAD {
+            let length = hyper::body::Body::size_hint(response.body()).exact();
+            *response.body_mut() = http::full(Vec::new());
+            if let Some(length) =
+                length.filter(|_| !response.headers().contains_key(header::CONTENT_LENGTH))
+            {
+                response
+                    .headers_mut()
+                    .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+            }
+        }
+        response.headers_mut().insert(http::REQUEST_ID, id);
+        info!(
+            target: "access",
+            %method,
+            route = name,
+            status = response.status().as_u16(),
+            milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        );
+        response
+    }
+
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        secure: bool,
+    ) -> Result<Response<Body>, Failure> {
+        let (parts, body) = request.into_parts();
+        let unknown = || Failure::not_found("Request-URI");
+        let (matched, _) = self.matched(parts.uri.path()).ok_or_else(unknown)?;
+        if let Some(response) = unsupported(&parts.method, matched.methods) {
+            return Ok(response);
+        }
+        let (store, rules) = self.stores.get(&matched.store).ok_or_else(unknown)?;
+        let box_text = decoded(&matched.box_segment).ok_or_else(unknown)?;
+        let (box_id, credentials) =
+            match auth::authorize(parts.headers.get(header::AUTHORIZATION), &box_text, rules) {
+                Access::Own {
+                    box_id,
+                    credentials,
+                } => (box_id, credentials),
+                Access::Other => return Err(Failure::forbidden("NotAuthorized")),
+                Access::Refused => return Err(Failure::unauthenticated()),
+            };
+        let raw = matches!(matched.route, Route::Payload | Route::PayloadPart);
+        if !raw {
+            http::accepts_json(&parts.headers)?;
+        }
+        let base = http::base_url(&self.settings, &parts, peer, secure)?;
+        let limits = &self.settings.limits;
+        let wait = Duration::from_secs(limits.body_timeout);
+        let body = http::read_body(body, limits.body, wait).await?;
+        // PUT of a single flag means the same with any body, or none (contract §11.1 row 5).
+        if !body.is_empty() && matched.route != Route::ObjectFlag {
+            http::json_content(&parts.headers)?;
+        }
+        let call = Call {
+            account: Box::pin(store.open(&box_id, credentials)).await?,
+            urls: Urls::new(&base, store.name(), &matched.box_segment),
+            query: http::query(&parts),
+            method: parts.method,
+            body,
+            limits: limits.clone(),
+        };
+        dispatch(call, matched.route, matched.parameters).await
+    }
+
+    /// The resource of a raw path, and its name in logs; `None` when there is none, or a parameter does not decode.
+    fn matched(&self, path: &str) -> Option<(Matched, &'static str)> {
+        let found = self.router.at(path).ok()?;
+        let (_, route, name, methods) = *SURFACE.get(*found.value)?;
+        let box_segment = found.params.get("box")?.to_owned();
+        let mut parameters = HashMap::new();
+        for (key, value) in found.params.iter() {
+            let value = decoded(value)?;
+            // Reserved: never an id (contract §1.1).
+            if value.is_empty() || (matches!(key, "object" | "folder") && value == "operations") {
+                return None;
+            }
+            parameters.insert(key.to_owned(), value);
+        }
+        let store = parameters.remove("store")?;
+        Some((
+            Matched {
+                route,
+                methods,
+                store,
+                box_segment,
+                parameters,
+            },
+            name,
+        ))
+    }
+}
+
+/// 204 to OPTIONS, 405 to what the resource does not have; `None` for what it has.
+fn unsupported(method: &Method, methods: &[&str]) -> Option<Response<Body>> {
+    let has =
+        methods.contains(&method.as_str()) || (method == Method::HEAD && methods.contains(&"GET"));
+    if has {
+        return None;
+    }
+    let mut allow: Vec<&str> = methods.to_vec();
+    if methods.contains(&"GET") {
+        allow.push("HEAD");
+    }
+    allow.push("OPTIONS");
+    let mut response = if method == Method::OPTIONS {
+        http::no_content()
+    } else {
+        http::failure(&Failure::service(StatusCode::METHOD_NOT_ALLOWED))
+    };
+    if let Ok(value) = HeaderValue::from_str(&allow.join(", ")) {
+        response.headers_mut().insert(header::ALLOW, value);
+    }
+    Some(response)
+}
+
+async fn dispatch(
+    call: Call,
+    route: Route,
+    mut parameters: HashMap<String, String>,
+) -> Result<Response<Body>, Failure> {
+    let mut take = |name: &str| parameters.remove(name).unwrap_or_default();
+    match route {
+        Route::Object => objects::object(call, take("object")).await,
+        Route::ObjectFlags => objects::flags(call, take("object")).await,
+        Route::ObjectFlag => objects::flag(call, take("object"), take("flag")).await,
+        Route::Payload => objects::whole_payload(call, take("object")).await,
+        Route::PayloadPart => objects::payload_part(call, take("object"), take("part")).await,
+        Route::ObjectPathToId => objects::path_to_id(call).await,
+        Route::Folders => folders::folders(call).await,
+        Route::Folder => folders::folder(call, take("folder")).await,
+        Route::FolderName => folders::folder_name(call, take("folder")).await,
+        Route::FolderPathToId => folders::path_to_id(call).await,
+    }
+}
+
+/// A path segment, percent-decoded once; `None` when that is no UTF-8.
+fn decoded(segment: &str) -> Option<String> {
+    percent_decode_str(segment)
+        .decode_utf8()
+        .ok()
+        .map(std::borrow::Cow::into_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service() -> Service {
+        let settings = Settings {
+            public_url: None,
+            base_path: "/phone".to_owned(),
+            trusted_proxies: Vec::new(),
+            limits: LimitsConfig::default(),
+        };
+        Service::new(settings, Vec::new()).unwrap()
+    }
+
+    fn route(path: &str) -> Option<Route> {
+        service().matched(path).map(|(matched, _)| matched.route)
+    }
+
+    #[test]
+    fn paths_lead_to_resources() {
+        let at = |rest: &str| route(&format!("/phone/nms/v1/cpm/tel%3A%2B15550100{rest}"));
+        assert_eq!(at("/objects/abc"), Some(Route::Object));
+        assert_eq!(
+            at("/objects/operations/pathToId"),
+            Some(Route::ObjectPathToId)
+        );
+        assert_eq!(at("/objects/abc/flags/%5CSeen"), Some(Route::ObjectFlag));
+        assert_eq!(at("/folders"), Some(Route::Folders));
+        for unknown in [
+            "",
+            "/",
+            "/objects",
+            "/objects/",
+            "/objects/operations",
+            "/objects/a/b",
+            "/folders/%FF",
+            "/folders/a/",
+            "//folders/a",
+        ] {
+            assert_eq!(at(unknown), None, "{unknown}");
+        }
+        assert_eq!(route("/nms/v1/cpm/tel:+15550100/objects/abc"), None);
+    }
+
+    #[test]
+    fn parameters_are_decoded_once_and_the_box_keeps_its_spelling() {
+        let service = service();
+        let (matched, _) = service
+            .matched("/phone/nms/v1/cpm/tel%3A+15550100/objects/a/flags/%2541")
+            .unwrap();
+        assert_eq!(matched.parameters["flag"], "%41");
+        assert_eq!(matched.box_segment, "tel%3A+15550100");
+    }
+
+    #[test]
+    fn methods_that_are_not_there_are_answered_with_those_that_are() {
+        let allow = |method: Method| {
+            let response = unsupported(&method, &["GET", "PUT"])?;
+            Some((
+                response.status().as_u16(),
+                response.headers()[header::ALLOW]
+                    .to_str()
+                    .unwrap()
+                    .to_owned(),
+            ))
+        };
+        assert_eq!(
+            allow(Method::POST),
+            Some((405, "GET, PUT, HEAD, OPTIONS".to_owned()))
+        );
+        assert_eq!(allow(Method::OPTIONS).map(|(status, _)| status), Some(204));
+        assert_eq!(allow(Method::HEAD), None);
+    }
+}

@@ -1,5 +1,7 @@
 //! What went wrong, as it concerns the mail box; `rest` turns it into a status and a `requestError`.
 
+use crate::imap::{self, response::Code};
+
 /// A failed operation on a box.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -66,4 +68,81 @@ pub enum Error {
     /// Our own fault (500).
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+/// What the server or the wire did, as it concerns the box. A NO without a code is for the operation to explain: here it
+/// counts as a misbehaving store.
+impl From<imap::Error> for Error {
+    fn from(error: imap::Error) -> Self {
+        match error {
+            imap::Error::No { command, code } => refused(command, code.as_ref()),
+            imap::Error::Login(code) => match code {
+                Some(Code::Limit) => Self::Busy,
+                Some(Code::AuthorizationFailed) => Self::Forbidden,
+                Some(Code::Unavailable | Code::InUse | Code::ServerBug | Code::ContactAdmin) => {
+                    Self::Unavailable("the store cannot check the login now".to_owned())
+                }
+                _ => Self::Unauthenticated,
+            },
+            imap::Error::Bad(command) => {
+                Self::Internal(format!("{command} not understood by the store"))
+            }
+            imap::Error::Argument => Self::Internal("an argument that cannot be sent".to_owned()),
+            imap::Error::Closed => Self::Unavailable("the store closed the connection".to_owned()),
+            imap::Error::Connect(reason) => Self::Unavailable(reason),
+            imap::Error::Timeout => Self::Timeout,
+            imap::Error::Unsupported(what) => Self::Unsupported(what.to_owned()),
+            imap::Error::Protocol(what) => Self::Upstream(what),
+            imap::Error::Busy => Self::Busy,
+        }
+    }
+}
+
+/// RFC 5530 and the codes of the extensions. Conflicts and bad names are given their value where the name is known.
+fn refused(command: &'static str, code: Option<&Code>) -> Error {
+    let Some(code) = code else {
+        return Error::Upstream(format!("{command} refused without a reason"));
+    };
+    match code {
+        Code::NonExistent => Error::NotFound,
+        Code::NoPerm | Code::AuthorizationFailed => Error::Forbidden,
+        Code::AuthenticationFailed | Code::Expired | Code::PrivacyRequired => {
+            Error::Unauthenticated
+        }
+        Code::OverQuota => Error::QuotaExceeded,
+        Code::TooBig => Error::TooLarge,
+        Code::TryCreate => Error::InvalidInput("parentFolder".to_owned()),
+        Code::AlreadyExists | Code::HasChildren => {
+            Error::Conflict(String::new(), "name".to_owned())
+        }
+        Code::Cannot => Error::InvalidInput("name".to_owned()),
+        Code::BadCharset | Code::BadUrl => Error::InvalidInput("value".to_owned()),
+        Code::InUse | Code::Unavailable | Code::Limit => {
+            Error::Unavailable(format!("{command} refused for now"))
+        }
+        Code::ClientBug | Code::Parse => {
+            Error::Internal(format!("{command} not understood by the store"))
+        }
+        Code::Alert
+        | Code::AppendUid(..)
+        | Code::Capability(_)
+        | Code::Closed
+        | Code::ContactAdmin
+        | Code::CopyUid(..)
+        | Code::Corruption
+        | Code::ExpungeIssued
+        | Code::HighestModSeq(_)
+        | Code::MailboxId(_)
+        | Code::Modified(_)
+        | Code::NoModSeq
+        | Code::PermanentFlags(_)
+        | Code::ReadOnly
+        | Code::ReadWrite
+        | Code::ServerBug
+        | Code::UidNext(_)
+        | Code::UidNotSticky
+        | Code::UidValidity(_)
+        | Code::UnknownCte
+        | Code::Other(_) => Error::Upstream(format!("{command} refused: {code:?}")),
+    }
 }

@@ -1,26 +1,93 @@
 //! The box as NMS sees it, done with IMAP: the only layer that speaks both vocabularies.
+//!
+//! * Mailbox is folder, message is object, keyword is flag: the translation happens here and nowhere else.
+//! * Success is reported on evidence from the store, never on a tagged OK alone.
+//! * What changes the store runs in a task of its own: a client that hangs up leaves nothing half-done.
+//! * Caches hold what IMAP promises never to change, or what is young enough; all are declared and bounded here.
 
+mod cursor;
 pub mod error;
+mod flags;
+mod folder_changes;
+mod folders;
+pub mod id;
+mod locate;
+mod names;
+mod objects;
+mod payload;
+mod structure;
+mod tree;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
+use moka::future::Cache;
 use tokio::sync::mpsc;
 
 pub use error::Error;
 
 use crate::{
+    config::{ObjectsConfig, StoreConfig},
     identity::{BoxId, Credentials},
-    nms,
+    imap::{Capabilities, Pool, Server, connect::Endpoint, guard::Limits},
+    state::State,
+    tls,
 };
+use id::{MailboxKey, Seal};
+use structure::Structure;
+use tree::Tree;
+
+/// How long a proof of credentials holds before the store is asked again, so that a changed password ends access.
+const PROOF: Duration = Duration::from_secs(600);
+/// How long a refusal is remembered: a client that repeats a wrong password costs the store one attempt, not a storm.
+const REFUSAL: Duration = Duration::from_secs(5);
+/// How long an account without requests keeps its pool.
+const ACCOUNT_IDLE: Duration = Duration::from_secs(1800);
+/// How long a folder tree serves requests for objects; requests about folders always read a new one.
+const TREE_AGE: Duration = Duration::from_secs(5);
+/// Most accounts with a pool.
+const MOST_ACCOUNTS: u64 = 100_000;
+/// Bytes of folder trees kept.
+const TREES: u64 = 64 << 20;
+/// Bytes of message structures kept.
+const STRUCTURES: u64 = 128 << 20;
+
+/// SHA-256 of login and password; kept instead of them.
+type Proof = [u8; 32];
 
 /// One configured store: its server, its accounts, its caches.
 #[derive(Debug)]
-pub struct Store {}
+pub struct Store {
+    name: String,
+    roots: Vec<String>,
+    objects: ObjectsConfig,
+    connections_per_account: usize,
+    server: Arc<Server>,
+    state: Arc<dyn State>,
+    accounts: Cache<String, Arc<Shared>>,
+    proofs: Cache<Proof, ()>,
+    refusals: Cache<Proof, Error>,
+    trees: Cache<String, Arc<Tree>>,
+    structures: Cache<(String, MailboxKey, u32), Arc<Structure>>,
+}
+
+/// What all requests of one login share.
+#[derive(Debug)]
+struct Shared {
+    pool: Arc<Pool>,
+    /// One proof at a time: guesses queue up behind each other, not in the pool.
+    proving: tokio::sync::Mutex<()>,
+}
 
 /// One box, opened by credentials the store has accepted; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Account {}
+pub struct Account {
+    store: Arc<Store>,
+    login: String,
+    pool: Arc<Pool>,
+    seal: Seal,
+}
 
 /// What a `GET folder` asks for (contract §6.3).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -63,94 +130,137 @@ pub struct Payload {
 }
 
 impl Store {
+    /// Prepares a store; nothing is connected before the first request.
+    ///
+    /// # Errors
+    /// When the file of certificate authorities cannot be used.
+    pub fn new(
+        config: &StoreConfig,
+        objects: &ObjectsConfig,
+        state: Arc<dyn State>,
+    ) -> Result<Arc<Self>, tls::Error> {
+        let endpoint = Endpoint {
+            host: config.host.clone(),
+            port: config.port,
+            tls: config.tls,
+            tls_config: tls::client(config.tls_ca.as_deref())?,
+            connect_timeout: Duration::from_secs(config.connect_timeout),
+            command_timeout: Duration::from_secs(config.command_timeout),
+            idle_timeout: Duration::from_secs(config.idle_timeout),
+            limits: Limits::default(),
+        };
+        let wait = Duration::from_secs(config.pool_timeout);
+        let weight = |weight: usize| u32::try_from(weight).unwrap_or(u32::MAX);
+        Ok(Arc::new(Self {
+            name: config.name.clone(),
+            roots: config.roots.clone(),
+            objects: objects.clone(),
+            connections_per_account: config.max_connections_per_account,
+            server: Arc::new(Server::new(endpoint, config.max_connections, wait)),
+            state,
+            accounts: Cache::builder()
+                .max_capacity(MOST_ACCOUNTS)
+                .time_to_idle(ACCOUNT_IDLE)
+                .build(),
+            proofs: Cache::builder()
+                .max_capacity(MOST_ACCOUNTS)
+                .time_to_live(PROOF)
+                .build(),
+            refusals: Cache::builder()
+                .max_capacity(MOST_ACCOUNTS)
+                .time_to_live(REFUSAL)
+                .build(),
+            trees: Cache::builder()
+                .max_capacity(TREES)
+                .weigher(move |_, tree: &Arc<Tree>| weight(tree.weight()))
+                .time_to_live(TREE_AGE)
+                .build(),
+            structures: Cache::builder()
+                .max_capacity(STRUCTURES)
+                .weigher(move |_, structure: &Arc<Structure>| weight(structure.weight()))
+                .build(),
+        }))
+    }
+
+    /// Its name in URLs.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the server answers with a greeting; what it can do before login.
+    ///
+    /// # Errors
+    /// The reason, for operators.
+    pub async fn health(&self) -> Result<Capabilities, String> {
+        self.server.probe().await.map_err(|error| error.to_string())
+    }
+
     /// Proves the credentials against the store (or against a proof that is young enough) and opens the box.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] when the store refuses, [`Error::Unavailable`], [`Error::Busy`] or [`Error::Timeout`] when it cannot be asked.
     pub async fn open(
         self: &Arc<Self>,
-        _box_id: &BoxId,
-        _credentials: Credentials,
+        box_id: &BoxId,
+        credentials: Credentials,
     ) -> Result<Account, Error> {
-        Err(Error::NotFound)
+        let login = credentials.login.clone();
+        let shared = self
+            .accounts
+            .get_with_by_ref(&login, async {
+                let pool = Arc::new(Pool::new(
+                    Arc::clone(&self.server),
+                    self.connections_per_account,
+                ));
+                Arc::new(Shared {
+                    pool,
+                    proving: tokio::sync::Mutex::new(()),
+                })
+            })
+            .await;
+        self.prove(&shared, credentials).await?;
+        Ok(Account {
+            store: Arc::clone(self),
+            login,
+            pool: Arc::clone(&shared.pool),
+            seal: Seal::new(&self.name, box_id.as_str()),
+        })
+    }
+
+    /// Requests with the same credentials share one LOGIN, whether it succeeds or not.
+    async fn prove(&self, shared: &Shared, credentials: Credentials) -> Result<(), Error> {
+        let proof = proof_of(&credentials);
+        if self.proofs.contains_key(&proof) && shared.pool.capabilities().is_ok() {
+            return Ok(());
+        }
+        let _one_at_a_time = shared.proving.lock().await;
+        if self.proofs.contains_key(&proof) && shared.pool.capabilities().is_ok() {
+            return Ok(());
+        }
+        if let Some(refusal) = self.refusals.get(&proof).await {
+            return Err(refusal);
+        }
+        match shared.pool.prove(credentials).await.map_err(Error::from) {
+            Ok(()) => {
+                self.proofs.insert(proof, ()).await;
+                Ok(())
+            }
+            Err(refusal @ (Error::Unauthenticated | Error::Forbidden)) => {
+                self.refusals.insert(proof, refusal.clone()).await;
+                Err(refusal)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
-#[expect(clippy::missing_errors_doc, missing_docs, reason = "outline")]
-impl Account {
-    pub async fn object(&self, _urls: &nms::Urls, _id: &str) -> Result<nms::Object, Error> {
-        Err(Error::NotFound)
-    }
-    pub async fn delete_object(&self, _id: &str) -> Result<(), Error> {
-        Err(Error::NotFound)
-    }
-    pub async fn flags(&self, _urls: &nms::Urls, _id: &str) -> Result<nms::FlagList, Error> {
-        Err(Error::NotFound)
-    }
-    pub async fn put_flags(
-        &self,
-        _urls: &nms::Urls,
-        _id: &str,
-        _flags: &[String],
-    ) -> Result<nms::FlagList, Error> {
-        Err(Error::NotFound)
-    }
-    /// Whether the flag is set.
-    pub async fn flag(&self, _id: &str, _flag: &str) -> Result<bool, Error> {
-        Err(Error::NotFound)
-    }
-    /// True when newly set, false when it was set already.
-    pub async fn put_flag(&self, _id: &str, _flag: &str) -> Result<bool, Error> {
-        Err(Error::NotFound)
-    }
-    /// True when it was set.
-    pub async fn delete_flag(&self, _id: &str, _flag: &str) -> Result<bool, Error> {
-        Err(Error::NotFound)
-    }
-    pub async fn payload(&self, _id: &str) -> Result<Payload, Error> {
-        Err(Error::NotFound)
-    }
-    pub async fn payload_part(&self, _id: &str, _part: &str) -> Result<Payload, Error> {
-        Err(Error::NotFound)
-    }
-    /// `UnknownPath` for a path without an object, `MalformedPath` for one that is none.
-    pub async fn object_by_path(
-        &self,
-        _urls: &nms::Urls,
-        _path: &str,
-    ) -> Result<nms::Reference, Error> {
-        Err(Error::NotFound)
-    }
-    pub async fn folder(
-        &self,
-        _urls: &nms::Urls,
-        _id: &str,
-        _query: &FolderQuery,
-    ) -> Result<nms::Folder, Error> {
-        Err(Error::NotFound)
-    }
-    pub async fn create_folder(
-        &self,
-        _urls: &nms::Urls,
-        _folder: &nms::NewFolder,
-    ) -> Result<nms::Reference, Error> {
-        Err(Error::NotFound)
-    }
-    pub async fn folder_name(&self, _id: &str) -> Result<String, Error> {
-        Err(Error::NotFound)
-    }
-    pub async fn rename_folder(&self, _id: &str, _name: &str) -> Result<String, Error> {
-        Err(Error::NotFound)
-    }
-    pub async fn delete_folder(&self, _id: &str) -> Result<(), Error> {
-        Err(Error::NotFound)
-    }
-    /// Without a path: the only root, else [`Error::PathRequired`].
-    pub async fn folder_by_path(
-        &self,
-        _urls: &nms::Urls,
-        _path: Option<&str>,
-    ) -> Result<nms::Reference, Error> {
-        Err(Error::NotFound)
-    }
+fn proof_of(credentials: &Credentials) -> Proof {
+    let mut input = (credentials.login.len() as u64).to_be_bytes().to_vec();
+    input.extend_from_slice(credentials.login.as_bytes());
+    input.extend_from_slice(credentials.password.expose().as_bytes());
+    let digest = digest(&SHA256, &input);
+    let mut proof = [0; 32];
+    proof.copy_from_slice(digest.as_ref());
+    proof
 }

@@ -1,1 +1,6 @@
 //! One integration binary: one module per capability, `support` for what they share.
+#![expect(clippy::unwrap_used, reason = "in a test it is an assertion")]
+
+mod bed;
+mod guard;
+mod support;

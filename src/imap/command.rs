@@ -1,0 +1,529 @@
+//! Commands made from values, never from text put together: each argument is written as atom, quoted string or
+//! literal as it needs, and what no command may hold is refused before anything is sent.
+
+use std::{collections::BTreeSet, fmt, ops::RangeInclusive};
+
+use super::MailboxName;
+
+/// Quoted strings longer than this are sent as literals; old servers bound their line buffers.
+const LONGEST_QUOTED: usize = 1000;
+
+/// A command without its tag.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Command {
+    name: &'static str,
+    /// Text between the literals; always one more than there are literals.
+    text: Vec<String>,
+    literals: Vec<Vec<u8>>,
+    refused: bool,
+}
+
+/// One stretch of a command that is written at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// Bytes, without the final CR LF of the command.
+    pub bytes: Vec<u8>,
+    /// Whether the server must ask for more before the next segment (RFC 9051 §4.3).
+    pub wait: bool,
+}
+
+impl Command {
+    /// Starts a command; the name is fixed text such as `UID FETCH`.
+    #[must_use]
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            text: vec![name.to_owned()],
+            literals: Vec::new(),
+            refused: false,
+        }
+    }
+
+    /// The name, for logs: arguments are never logged.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether an argument was refused (it holds NUL); such a command must not be sent.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.refused
+    }
+
+    /// Fixed syntax, such as `(UID FLAGS)`.
+    #[must_use]
+    pub fn atom(mut self, atom: &'static str) -> Self {
+        self.space();
+        self.push(atom);
+        self
+    }
+
+    /// A mailbox name.
+    #[must_use]
+    pub fn mailbox(self, mailbox: &MailboxName) -> Self {
+        self.string(mailbox.as_bytes())
+    }
+
+    /// A string argument.
+    #[must_use]
+    pub fn string(mut self, bytes: impl AsRef<[u8]>) -> Self {
+        self.space();
+        self.push_string(bytes.as_ref());
+        self
+    }
+
+    /// A set of UIDs.
+    #[must_use]
+    pub fn uids(mut self, uids: &UidSet) -> Self {
+        self.space();
+        self.push(&uids.to_string());
+        self
+    }
+
+    /// A list of flags in parentheses.
+    #[must_use]
+    pub fn flags(mut self, flags: &[Flag]) -> Self {
+        self.space();
+        let names: Vec<&str> = flags.iter().map(Flag::as_str).collect();
+        self.push(&format!("({})", names.join(" ")));
+        self
+    }
+
+    /// `(UNCHANGEDSINCE n)` (RFC 7162 §3.1.3).
+    #[must_use]
+    pub fn unchanged_since(mut self, mod_seq: u64) -> Self {
+        self.space();
+        self.push(&format!("(UNCHANGEDSINCE {mod_seq})"));
+        self
+    }
+
+    /// FETCH items in parentheses, in order.
+    #[must_use]
+    pub fn items(mut self, items: &[Item<'_>]) -> Self {
+        self.space();
+        let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+        self.push(&format!("({})", items.join(" ")));
+        self
+    }
+
+    /// A parenthesised list of pairs of strings, as ID takes it (RFC 2971 §3.1).
+    #[must_use]
+    pub fn pairs(mut self, pairs: &[(&str, &str)]) -> Self {
+        self.space();
+        self.push("(");
+        for (index, (key, value)) in pairs.iter().enumerate() {
+            if index > 0 {
+                self.push(" ");
+            }
+            self.push_string(key.as_bytes());
+            self.push(" ");
+            self.push_string(value.as_bytes());
+        }
+        self.push(")");
+        self
+    }
+
+    /// What goes onto the wire, cut where the server has to ask for a literal. With LITERAL+ (RFC 7888) it need not.
+    #[must_use]
+    pub fn segments(&self, literal_plus: bool) -> Vec<Segment> {
+        let mut segments = vec![Segment {
+            bytes: Vec::new(),
+            wait: false,
+        }];
+        for (index, text) in self.text.iter().enumerate() {
+            if let Some(last) = segments.last_mut() {
+                last.bytes.extend_from_slice(text.as_bytes());
+            }
+            let Some(literal) = self.literals.get(index) else {
+                break;
+            };
+            let plus = if literal_plus { "+" } else { "" };
+            if let Some(last) = segments.last_mut() {
+                last.bytes
+                    .extend_from_slice(format!("{{{}{plus}}}\r\n", literal.len()).as_bytes());
+                last.wait = !literal_plus;
+            }
+            if literal_plus {
+                if let Some(last) = segments.last_mut() {
+                    last.bytes.extend_from_slice(literal);
+                }
+            } else {
+                segments.push(Segment {
+                    bytes: literal.clone(),
+                    wait: false,
+                });
+            }
+        }
+        segments
+    }
+
+    fn space(&mut self) {
+        self.push(" ");
+    }
+
+    fn push(&mut self, text: &str) {
+        if let Some(last) = self.text.last_mut() {
+            last.push_str(text);
+        }
+    }
+
+    fn push_string(&mut self, bytes: &[u8]) {
+        // RFC 9051 §9: a literal may hold any octet but NUL.
+        self.refused |= bytes.contains(&0);
+        let quotable =
+            bytes.len() <= LONGEST_QUOTED && bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));
+        if !quotable {
+            self.literals.push(bytes.to_vec());
+            self.text.push(String::new());
+            return;
+        }
+        let mut quoted = String::with_capacity(bytes.len() + 2);
+        quoted.push('"');
+        for &byte in bytes {
+            if matches!(byte, b'"' | b'\\') {
+                quoted.push('\\');
+            }
+            quoted.push(char::from(byte));
+        }
+        quoted.push('"');
+        self.push(&quoted);
+    }
+}
+
+/// Only the name: arguments may be secrets or other people's words.
+impl fmt::Debug for Command {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Command").field(&self.name).finish()
+    }
+}
+
+/// One thing to fetch. Everything is asked for with PEEK: reading never sets `\Seen`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item<'a> {
+    /// Fixed items such as `UID FLAGS`.
+    Fixed(&'static str),
+    /// `BODY.PEEK[section]`, whole.
+    Body(&'a SectionName),
+    /// `BODY.PEEK[section]<offset.length>`.
+    Partial(&'a SectionName, u64, u64),
+    /// `BINARY.SIZE[section]` (RFC 3516 §4.2).
+    BinarySize(&'a SectionName),
+}
+
+impl fmt::Display for Item<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Item::Fixed(items) => formatter.write_str(items),
+            Item::Body(section) => write!(formatter, "BODY.PEEK[{section}]"),
+            Item::Partial(section, offset, length) => {
+                write!(formatter, "BODY.PEEK[{section}]<{offset}.{length}>")
+            }
+            Item::BinarySize(section) => write!(formatter, "BINARY.SIZE[{section}]"),
+        }
+    }
+}
+
+/// What stands in the brackets of `BODY[…]` (RFC 9051 §6.4.5.1).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum SectionName {
+    /// The header of the message.
+    Header,
+    /// All but the header.
+    Text,
+    /// A part by its numbers.
+    Part(Vec<u32>),
+    /// The MIME header of a part.
+    Mime(Vec<u32>),
+}
+
+impl fmt::Display for SectionName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let numbers = |path: &[u32]| {
+            path.iter()
+                .map(u32::to_string)
+                .collect::<Vec<_>>()
+                .join(".")
+        };
+        match self {
+            SectionName::Header => formatter.write_str("HEADER"),
+            SectionName::Text => formatter.write_str("TEXT"),
+            SectionName::Part(path) => formatter.write_str(&numbers(path)),
+            SectionName::Mime(path) => write!(formatter, "{}.MIME", numbers(path)),
+        }
+    }
+}
+
+/// A system flag or keyword that is safe to send (RFC 9051 §9, `flag`). Compared without regard to case.
+#[derive(Debug, Clone)]
+pub struct Flag(String);
+
+/// Not a flag: empty, too long, or with a character no flag may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a flag")]
+pub struct InvalidFlag;
+
+impl Flag {
+    /// Longest flag that is sent; servers stop at 50 to 200.
+    pub const LONGEST: usize = 200;
+
+    /// Checks a flag.
+    ///
+    /// # Errors
+    /// [`InvalidFlag`] for anything but an atom, or `\` and an atom.
+    pub fn parse(text: &str) -> Result<Self, InvalidFlag> {
+        let atom = text.strip_prefix('\\').unwrap_or(text);
+        let valid =
+            !atom.is_empty() && text.len() <= Self::LONGEST && atom.bytes().all(is_atom_byte);
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidFlag)
+        }
+    }
+
+    /// As given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is the flag of that name, in any case.
+    #[must_use]
+    pub fn is(&self, name: &str) -> bool {
+        self.0.eq_ignore_ascii_case(name)
+    }
+}
+
+impl PartialEq for Flag {
+    fn eq(&self, other: &Self) -> bool {
+        self.is(&other.0)
+    }
+}
+
+impl Eq for Flag {}
+
+/// RFC 9051 §9, `ATOM-CHAR`: no controls, no 8-bit, none of `( ) { SP % * " \ ]`.
+fn is_atom_byte(byte: u8) -> bool {
+    matches!(byte, b'!'..=b'~') && !b"(){%*\"\\]".contains(&byte)
+}
+
+/// UIDs in ascending order, written as ranges. Never empty on the wire: an empty set must not be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UidSet(Vec<RangeInclusive<u32>>);
+
+impl UidSet {
+    /// One UID.
+    #[must_use]
+    pub fn one(uid: u32) -> Self {
+        Self(vec![uid..=uid])
+    }
+
+    /// All UIDs up to one.
+    #[must_use]
+    pub fn up_to(uid: u32) -> Self {
+        Self(vec![1..=uid.max(1)])
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Cuts the set into sets of at most `longest` bytes on the wire each; servers bound their command lines (Courier at 64 kB).
+    #[must_use]
+    pub fn split(self, longest: usize) -> Vec<Self> {
+        let mut sets: Vec<Self> = Vec::new();
+        let mut length = usize::MAX;
+        for range in self.0 {
+            let written = written_length(&range) + 1;
+            if length.saturating_add(written) > longest {
+                sets.push(Self::default());
+                length = 0;
+            }
+            length += written;
+            if let Some(last) = sets.last_mut() {
+                last.0.push(range);
+            }
+        }
+        sets
+    }
+}
+
+impl FromIterator<u32> for UidSet {
+    fn from_iter<I: IntoIterator<Item = u32>>(uids: I) -> Self {
+        let mut ranges: Vec<RangeInclusive<u32>> = Vec::new();
+        // 0 is no UID (RFC 9051 §2.3.1.1).
+        for uid in uids
+            .into_iter()
+            .filter(|&uid| uid != 0)
+            .collect::<BTreeSet<_>>()
+        {
+            match ranges.last_mut() {
+                Some(last) if last.end().checked_add(1) == Some(uid) => *last = *last.start()..=uid,
+                Some(_) | None => ranges.push(uid..=uid),
+            }
+        }
+        Self(ranges)
+    }
+}
+
+impl fmt::Display for UidSet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, range) in self.0.iter().enumerate() {
+            if index > 0 {
+                formatter.write_str(",")?;
+            }
+            if range.start() == range.end() {
+                write!(formatter, "{}", range.start())?;
+            } else {
+                write!(formatter, "{}:{}", range.start(), range.end())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn written_length(range: &RangeInclusive<u32>) -> usize {
+    let digits = |number: u32| number.checked_ilog10().map_or(1, |log| log as usize + 1);
+    if range.start() == range.end() {
+        digits(*range.start())
+    } else {
+        digits(*range.start()) + 1 + digits(*range.end())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use imap_codec::{
+        CommandCodec,
+        decode::Decoder,
+        imap_types::{
+            command::CommandBody,
+            flag::{Flag as CodecFlag, StoreResponse, StoreType},
+            mailbox::Mailbox,
+        },
+    };
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn wire(command: &Command) -> Vec<u8> {
+        let mut wire = b"A1 ".to_vec();
+        command
+            .segments(false)
+            .into_iter()
+            .for_each(|segment| wire.extend(segment.bytes));
+        wire.extend_from_slice(b"\r\n");
+        wire
+    }
+
+    fn decoded(wire: &[u8]) -> CommandBody<'_> {
+        let (rest, command) = CommandCodec::default()
+            .decode(wire)
+            .expect("a command as RFC 9051 has it");
+        assert!(rest.is_empty(), "one command and nothing after it");
+        command.body
+    }
+
+    #[test]
+    fn plain_names_are_quoted_and_odd_ones_are_literals() {
+        let name = MailboxName::from_wire(*b"a\"b\\c");
+        assert_eq!(
+            wire(&Command::new("EXAMINE").mailbox(&name)),
+            b"A1 EXAMINE \"a\\\"b\\\\c\"\r\n"
+        );
+        let raw = MailboxName::from_wire("é".as_bytes());
+        assert_eq!(
+            wire(&Command::new("EXAMINE").mailbox(&raw)),
+            "A1 EXAMINE {2}\r\né\r\n".as_bytes()
+        );
+    }
+
+    #[test]
+    fn a_literal_waits_unless_the_server_has_literal_plus() {
+        let command = Command::new("EXAMINE").string("\r\nA2 DELETE x");
+        let waiting = command.segments(false);
+        assert_eq!((waiting.len(), waiting[0].wait), (2, true));
+        let whole = command.segments(true);
+        assert_eq!(
+            whole,
+            [Segment {
+                bytes: b"EXAMINE {13+}\r\n\r\nA2 DELETE x".to_vec(),
+                wait: false
+            }]
+        );
+    }
+
+    #[test]
+    fn nul_is_refused() {
+        assert!(Command::new("CREATE").string("a\0b").is_refused());
+        assert!(!Command::new("CREATE").string("a b").is_refused());
+    }
+
+    #[test]
+    fn debug_shows_no_arguments() {
+        assert_eq!(
+            format!("{:?}", Command::new("LOGIN").string("secret")),
+            "Command(\"LOGIN\")"
+        );
+    }
+
+    #[test]
+    fn flags_are_atoms() {
+        for good in ["\\Seen", "$MDNSent", "read-report-sent", "we/ird:key"] {
+            assert!(Flag::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "", "\\", "a b", "a\r\nb", "a\0", "a]b", "é", "\\\\Seen", "a\"b", "(x)", "%", "*",
+        ] {
+            assert_eq!(Flag::parse(bad), Err(InvalidFlag), "{bad}");
+        }
+        assert_eq!(Flag::parse("\\SEEN"), Flag::parse("\\Seen"));
+    }
+
+    #[test]
+    fn uid_sets_are_ordered_ranges_and_split_below_the_bound() {
+        let set: UidSet = [9, 3, 4, 5, 1, 0, u32::MAX].into_iter().collect();
+        assert_eq!(set.to_string(), "1,3:5,9,4294967295");
+        let sparse: UidSet = (1..10_000).map(|uid| uid * 3).collect();
+        let sets = sparse.clone().split(8000);
+        assert!(
+            sets.iter()
+                .all(|set| set.to_string().len() <= 8000 && !set.is_empty())
+        );
+        let together: UidSet = sets
+            .into_iter()
+            .flat_map(|set| set.0.into_iter().flatten())
+            .collect();
+        assert_eq!(together, sparse);
+    }
+
+    proptest! {
+        #[test]
+        fn any_mailbox_decodes_to_itself(bytes in prop::collection::vec(1_u8..=255, 1..80)) {
+            let mailbox = MailboxName::from_wire(bytes);
+            let wire = wire(&Command::new("EXAMINE").mailbox(&mailbox));
+            let CommandBody::Examine { mailbox: read, .. } = decoded(&wire) else { panic!("not EXAMINE") };
+            match read {
+                Mailbox::Inbox => prop_assert!(mailbox.is_inbox()),
+                Mailbox::Other(read) => prop_assert_eq!(read.inner().as_ref(), mailbox.as_bytes()),
+            }
+        }
+
+        #[test]
+        fn any_store_decodes_to_itself(keyword in "[!#$&'+,./0-9:;<=>?@A-Z\\[^_`a-z|}~-]{1,30}", uids in prop::collection::btree_set(1_u32.., 1..40)) {
+            let set: UidSet = uids.iter().copied().collect();
+            let flags = [Flag::parse("\\Seen").unwrap(), Flag::parse(&keyword).unwrap()];
+            let wire = wire(&Command::new("UID STORE").uids(&set).atom("+FLAGS").flags(&flags));
+            let CommandBody::Store { sequence_set, kind, response, flags: read, uid, .. } = decoded(&wire) else { panic!("not STORE") };
+            prop_assert!(uid);
+            prop_assert_eq!((kind, response), (StoreType::Add, StoreResponse::Answer));
+            prop_assert_eq!(read[1].to_string(), CodecFlag::try_from(keyword.as_str()).unwrap().to_string());
+            let largest = std::num::NonZeroU32::new(u32::MAX).unwrap();
+            let read: BTreeSet<u32> = sequence_set.iter(largest).map(u32::from).take(1000).collect();
+            prop_assert_eq!(read, uids);
+        }
+    }
+}

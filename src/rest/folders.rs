@@ -1,0 +1,105 @@
+//! Folders (contract §1.2 rows 12 to 14 and 16).
+
+use http::{Method, Response, StatusCode};
+
+use super::{
+    Call,
+    error::Failure,
+    http::{Body, json, located, no_content},
+    objects::{item, paths},
+};
+use crate::{
+    nms::{
+        BulkResponseList, Fault, NewFolder,
+        encode::{from_json, text_from_json},
+    },
+    store::{FolderQuery, ListFilter},
+};
+
+type Answer = Result<Response<Body>, Failure>;
+
+pub(super) async fn folders(call: Call) -> Answer {
+    let folder: NewFolder = from_json("folder", &call.body)?;
+    let reference = call.account.create_folder(&call.urls, &folder).await?;
+    let response = json(StatusCode::CREATED, "reference", &reference);
+    Ok(located(response, &reference.resource_url))
+}
+
+pub(super) async fn folder(call: Call, id: String) -> Answer {
+    if call.method == Method::DELETE {
+        call.account.delete_folder(&id).await?;
+        return Ok(no_content());
+    }
+    let query = folder_query(&call)?;
+    let folder = call.account.folder(&call.urls, &id, &query).await?;
+    Ok(json(StatusCode::OK, "folder", &folder))
+}
+
+pub(super) async fn folder_name(call: Call, id: String) -> Answer {
+    let name = if call.method == Method::PUT {
+        let name = text_from_json("name", &call.body)?;
+        call.account.rename_folder(&id, &name).await?
+    } else {
+        call.account.folder_name(&id).await?
+    };
+    Ok(json(StatusCode::OK, "name", &name))
+}
+
+pub(super) async fn path_to_id(call: Call) -> Answer {
+    if call.method != Method::POST {
+        let path = call.parameter("path");
+        let reference = call
+            .account
+            .folder_by_path(&call.urls, path.as_deref())
+            .await?;
+        return Ok(json(StatusCode::OK, "reference", &reference));
+    }
+    let mut list = BulkResponseList::default();
+    for path in paths(&call)? {
+        list.response.push(item(
+            &path,
+            call.account.folder_by_path(&call.urls, Some(&path)).await,
+        )?);
+    }
+    Ok(json(StatusCode::OK, "bulkResponseList", &list))
+}
+
+/// Contract §6.3. Without listFilter the other list parameters mean nothing.
+fn folder_query(call: &Call) -> Result<FolderQuery, Failure> {
+    let list = match call.parameter("listFilter").as_deref() {
+        None => ListFilter::None,
+        Some("Subfolders") => ListFilter::Subfolders,
+        Some("Objects") => ListFilter::Objects,
+        Some("All") => ListFilter::All,
+        Some(_) => {
+            let valid = ["listFilter", "Subfolders, Objects, All"];
+            return Err(Failure::new(
+                StatusCode::BAD_REQUEST,
+                Fault::InvalidValue,
+                &valid,
+            ));
+        }
+    };
+    let max_entries = match call
+        .parameter("maxEntries")
+        .filter(|_| list != ListFilter::None)
+    {
+        None => call.limits.page,
+        Some(text) => {
+            let number = text.parse::<u64>().ok().filter(|number| *number > 0);
+            let number = number.ok_or_else(|| Failure::invalid("maxEntries"))?;
+            usize::try_from(number)
+                .unwrap_or(usize::MAX)
+                .min(call.limits.page)
+        }
+    };
+    Ok(FolderQuery {
+        list,
+        max_entries,
+        from_cursor: call.parameter("fromCursor"),
+        path: call
+            .parameter("path")
+            .is_some_and(|value| value.eq_ignore_ascii_case("Yes")),
+        attributes: call.parameters("attrFilter"),
+    })
+}

@@ -1,0 +1,359 @@
+//! Bodies in and out, negotiation, the base of URLs, request ids.
+
+use std::{
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use percent_encoding::percent_decode_str;
+use serde::Serialize;
+use tokio::{sync::mpsc, time::timeout};
+
+use super::{
+    Settings,
+    error::{Failure, RETRY_AFTER},
+};
+use crate::{nms::encode::to_json, store};
+
+/// What an answer's body may fail with: the connection is cut then.
+pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
+/// The body of every answer.
+pub type Body = UnsyncBoxBody<Bytes, BodyError>;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Header of request ids, in and out.
+pub(super) const REQUEST_ID: &str = "x-request-id";
+
+/// A request body, bounded in size and in the time between two of its pieces.
+pub(super) async fn read_body(
+    body: Incoming,
+    limit: usize,
+    wait: Duration,
+) -> Result<Bytes, Failure> {
+    let too_large = || {
+        Failure::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            crate::nms::Fault::PolicyError,
+            &["TooLarge"],
+        )
+    };
+    if usize::try_from(body.size_hint().lower()).is_ok_and(|announced| announced > limit) {
+        return Err(too_large());
+    }
+    let mut body = body;
+    let mut bytes = BytesMut::new();
+    loop {
+        let frame = timeout(wait, body.frame())
+            .await
+            .map_err(|_| Failure::service(StatusCode::REQUEST_TIMEOUT))?;
+        let Some(frame) = frame else {
+            return Ok(bytes.freeze());
+        };
+        // The client broke off; nobody will read the answer.
+        let frame = frame.map_err(|_| Failure::invalid("body"))?;
+        if let Ok(data) = frame.into_data() {
+            if bytes.len() + data.len() > limit {
+                return Err(too_large());
+            }
+            bytes.extend_from_slice(&data);
+        }
+    }
+}
+
+/// Bodies are JSON; what says nothing is taken for it.
+pub(super) fn json_content(headers: &HeaderMap) -> Result<(), Failure> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return Ok(());
+    };
+    let essence = value
+        .to_str()
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(Failure::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        crate::nms::Fault::InvalidInput,
+        &["Content-Type"],
+    ))
+}
+
+/// Whether the client takes JSON (RFC 9110 §12.5.1). An Accept that names only other types is refused.
+pub(super) fn accepts_json(headers: &HeaderMap) -> Result<(), Failure> {
+    let mut ranges = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|range| !range.is_empty())
+        .peekable();
+    if ranges.peek().is_none() {
+        return Ok(());
+    }
+    let json = |range: &str| {
+        let mut pieces = range.split(';').map(str::trim);
+        let media = pieces.next().unwrap_or_default().to_ascii_lowercase();
+        let refused = pieces.any(|piece| {
+            piece
+                .strip_prefix("q=")
+                .and_then(|quality| quality.parse::<f32>().ok())
+                .is_some_and(|quality| quality <= 0.0)
+        });
+        !refused && matches!(media.as_str(), "*/*" | "application/*" | "application/json")
+    };
+    if ranges.any(json) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        StatusCode::NOT_ACCEPTABLE,
+        crate::nms::Fault::InvalidInput,
+        &["Accept"],
+    ))
+}
+
+/// `{scheme}://{authority}{base_path}` of the URLs in an answer.
+pub(super) fn base_url(
+    settings: &Settings,
+    request: &Parts,
+    peer: SocketAddr,
+    secure: bool,
+) -> Result<String, Failure> {
+    if let Some(url) = &settings.public_url {
+        return Ok(format!("{url}{}", settings.base_path));
+    }
+    let trusted = settings
+        .trusted_proxies
+        .iter()
+        .any(|proxy| proxy.contains(peer.ip()));
+    let forwarded = |name: &str| {
+        let value = trusted.then(|| request.headers.get(name)).flatten()?;
+        Some(value.to_str().ok()?.split(',').next()?.trim().to_owned())
+    };
+    let scheme = match forwarded("x-forwarded-proto").as_deref() {
+        Some("https") => "https",
+        Some("http") => "http",
+        _ if secure => "https",
+        _ => "http",
+    };
+    let own = || request.uri.authority().map(ToString::to_string);
+    let host = || {
+        request
+            .headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok())
+            .map(str::to_owned)
+    };
+    let authority = forwarded("x-forwarded-host")
+        .or_else(own)
+        .or_else(host)
+        .ok_or_else(|| Failure::invalid("Host"))?;
+    // RFC 3986 §3.2: a name or address and a port; anything else would end up in every URL of the answer.
+    let valid = !authority.is_empty()
+        && authority.len() <= 255
+        && authority
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte));
+    if valid {
+        Ok(format!("{scheme}://{authority}{}", settings.base_path))
+    } else {
+        Err(Failure::invalid("Host"))
+    }
+}
+
+/// The caller's request id if it is a sane one, else a new one.
+pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let sane = |value: &&HeaderValue| {
+        let bytes = value.as_bytes();
+        (1..=128).contains(&bytes.len())
+            && bytes
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte))
+    };
+    let new = || {
+        HeaderValue::from_str(&uuid::Uuid::new_v4().to_string())
+            .unwrap_or(HeaderValue::from_static("-"))
+    };
+    headers
+        .get(REQUEST_ID)
+        .filter(sane)
+        .cloned()
+        .unwrap_or_else(new)
+}
+
+/// The pairs of a query, percent-decoded once. `+` is itself: telephone numbers begin with it, and this is a URI query, not a form.
+pub(super) fn query(request: &Parts) -> Vec<(String, String)> {
+    let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let query = request.uri.query().unwrap_or_default();
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(name), decode(value))
+        })
+        .collect()
+}
+
+/// `{root: value}` with a status.
+pub(super) fn json<T: Serialize>(status: StatusCode, root: &str, value: &T) -> Response<Body> {
+    let mut response = Response::new(full(to_json(root, value)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, JSON);
+    // Mail boxes are nobody else's business, and change under every cache.
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("private, no-cache"),
+    );
+    response
+}
+
+/// `{"empty": null}` with a status (contract §2.2).
+pub(super) fn empty(status: StatusCode) -> Response<Body> {
+    json(status, "empty", &())
+}
+
+/// 204.
+pub(super) fn no_content() -> Response<Body> {
+    let mut response = Response::new(full(Vec::new()));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// Adds the URL of what was made.
+pub(super) fn located(mut response: Response<Body>, url: &str) -> Response<Body> {
+    if let Ok(value) = HeaderValue::from_str(url) {
+        response.headers_mut().insert(header::LOCATION, value);
+    }
+    response
+}
+
+/// A failure as the contract has it (contract §9.1), with the headers its status calls for.
+pub(super) fn failure(failure: &Failure) -> Response<Body> {
+    let mut response = json(failure.status, "requestError", &failure.error);
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    match failure.status {
+        StatusCode::UNAUTHORIZED => {
+            let challenge =
+                HeaderValue::from_static("Basic realm=\"cpm-bridge\", charset=\"UTF-8\"");
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        StatusCode::SERVICE_UNAVAILABLE => {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER));
+        }
+        StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE => {
+            // What is left of the body is not read.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        _ => {}
+    }
+    response
+}
+
+/// A payload on its way; a failure of the store half-way cuts the connection, so that nobody takes a piece for the whole.
+pub(super) fn payload(method: &Method, payload: store::Payload) -> Response<Body> {
+    let store::Payload {
+        content_type,
+        length,
+        chunks,
+    } = payload;
+    let body = if method == Method::HEAD {
+        full(Vec::new())
+    } else {
+        Body::new(Chunks {
+            chunks,
+            left: length,
+        })
+    };
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    let content_type = HeaderValue::from_str(&content_type).ok();
+    headers.insert(
+        header::CONTENT_TYPE,
+        content_type.unwrap_or(HeaderValue::from_static("application/octet-stream")),
+    );
+    // A part is whatever its sender wrote: browsers shall not guess, nor run it.
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("sandbox; default-src 'none'"),
+    );
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("private, no-cache"),
+    );
+    if let Some(length) = length {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    response
+}
+
+/// Bytes as a body.
+pub(super) fn full(bytes: Vec<u8>) -> Body {
+    Full::new(Bytes::from(bytes))
+        .map_err(|never| match never {})
+        .boxed_unsync()
+}
+
+/// The address of the request without what it names, for logs.
+pub(super) fn method_of<T>(request: &Request<T>) -> Method {
+    request.method().clone()
+}
+
+/// The receiving end of a payload as a body.
+struct Chunks {
+    chunks: mpsc::Receiver<Result<Bytes, store::Error>>,
+    /// Octets that are still to come, when known.
+    left: Option<u64>,
+}
+
+impl HttpBody for Chunks {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.chunks.poll_recv(context).map(|chunk| match chunk {
+            Some(Ok(bytes)) => {
+                let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                self.left = match self.left {
+                    Some(left) if left < length => {
+                        return Some(Err("longer than announced".into()));
+                    }
+                    left => left.map(|left| left - length),
+                };
+                Some(Ok(Frame::data(bytes)))
+            }
+            Some(Err(error)) => {
+                tracing::warn!(%error, "payload cut off");
+                Some(Err(error.into()))
+            }
+            None if self.left.is_some_and(|left| left > 0) => {
+                Some(Err("shorter than announced".into()))
+            }
+            None => None,
+        })
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.left
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}

@@ -1,0 +1,321 @@
+//! Folders made, renamed and removed. The evidence is a fresh LIST, never a tagged OK alone: Courier says OK to the RENAME of
+//! a folder that is not there.
+
+use std::sync::Arc;
+
+use super::{
+    Account, Error,
+    folders::{resolved, shown_path},
+    id::MailboxKey,
+    objects::finish,
+    tree::{Node, Tree},
+};
+use crate::{
+    imap::{self, Command, MailboxName, pool::Lease, response::Code},
+    nms, task,
+};
+
+/// How often a removal is tried anew when folders appear below meanwhile.
+const ATTEMPTS: usize = 3;
+/// Longest folder name, in bytes of UTF-8; servers stop at 255 or below.
+const LONGEST_NAME: usize = 1000;
+
+impl Account {
+    /// Makes a folder below one that exists.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for the name, the unknown parent's URL or path, or both or none of them; [`Error::Conflict`].
+    pub async fn create_folder(
+        &self,
+        urls: &nms::Urls,
+        folder: &nms::NewFolder,
+    ) -> Result<nms::Reference, Error> {
+        let (account, urls, folder) = (self.clone(), urls.clone(), folder.clone());
+        finish(task::spawn(async move {
+            Box::pin(account.create_now(&urls, &folder)).await
+        }))
+        .await
+    }
+
+    async fn create_now(
+        &self,
+        urls: &nms::Urls,
+        folder: &nms::NewFolder,
+    ) -> Result<nms::Reference, Error> {
+        let name = folder.name.as_deref().ok_or_else(|| invalid("name"))?;
+        valid_name(name)?;
+        let tree = self.fresh_tree().await?;
+        let parent = self.new_parent(&tree, urls, folder)?;
+        let path = format!("{parent}/{name}");
+        if exists(&tree, &path) {
+            return Err(Error::Conflict(name.to_owned(), "name".to_owned()));
+        }
+        let mailbox = mailbox_of(&tree, &path).ok_or_else(|| invalid("name"))?;
+        let lease = self.pool.write(&[]).await?;
+        let outcome = lease.run(Command::new("CREATE").mailbox(&mailbox)).await;
+        drop(lease);
+        let created = self.fresh_tree().await?;
+        match outcome {
+            Ok(_) => {}
+            Err(imap::Error::No { code, .. }) => {
+                return Err(self.explain(&created, &path, name, code).await);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let id = self
+            .folder_text(&created, &path)
+            .filter(|_| created.node(&path).is_some());
+        // Taken with an OK and not listed: the server keeps another name than it was given.
+        let id = id.ok_or_else(|| invalid("name"))?;
+        Ok(nms::Reference {
+            resource_url: urls.folder(&id),
+            path: Some(shown_path(&path)),
+        })
+    }
+
+    /// The path of the folder above a new one.
+    fn new_parent(
+        &self,
+        tree: &Tree,
+        urls: &nms::Urls,
+        folder: &nms::NewFolder,
+    ) -> Result<String, Error> {
+        let missing = || Error::InvalidInput("Parent folder (missing)".to_owned());
+        match (&folder.parent_folder, &folder.parent_folder_path) {
+            (Some(url), None) => {
+                let id = urls
+                    .folder_id(url)
+                    .and_then(|id| self.seal.read_folder(&id));
+                id.and_then(|id| self.folder_path(tree, &id))
+                    .ok_or_else(|| Error::InvalidInput(url.clone()))
+            }
+            (None, Some(path)) => match resolved(tree, path) {
+                Ok(Some(path)) => Ok(path),
+                Ok(None) if outside(tree, path) => Err(Error::CreationForbidden(path.clone())),
+                Ok(None) | Err(_) => Err(Error::InvalidInput(path.clone())),
+            },
+            (None, None) | (Some(_), Some(_)) => Err(missing()),
+        }
+    }
+
+    /// Gives a folder another name where it is; its id, those of all below it and of their objects stay.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::RenameForbidden`] for INBOX and roots, [`Error::InvalidInput`] `name`, [`Error::Conflict`].
+    pub async fn rename_folder(&self, id: &str, name: &str) -> Result<String, Error> {
+        let (account, id, name) = (self.clone(), id.to_owned(), name.to_owned());
+        finish(task::spawn(async move {
+            Box::pin(account.rename_now(&id, &name)).await
+        }))
+        .await
+    }
+
+    async fn rename_now(&self, id: &str, name: &str) -> Result<String, Error> {
+        let (tree, path) = self.folder_now(id).await?;
+        if self.is_system(&tree, &path) {
+            return Err(Error::RenameForbidden);
+        }
+        valid_name(name)?;
+        let (parent, old_name) = path.rsplit_once('/').ok_or(Error::NotFound)?;
+        if old_name == name {
+            return Ok(name.to_owned());
+        }
+        let target = format!("{parent}/{name}");
+        if exists(&tree, &target) {
+            return Err(Error::Conflict(name.to_owned(), "name".to_owned()));
+        }
+        let node = tree.node(&path).ok_or(Error::NotFound)?;
+        let mailbox = mailbox_of(&tree, &target).ok_or_else(|| invalid("name"))?;
+        let lease = self.pool.write(&mailboxes(&tree, &path)).await?;
+        let outcome = lease
+            .run(
+                Command::new("RENAME")
+                    .mailbox(&node.mailbox)
+                    .mailbox(&mailbox),
+            )
+            .await;
+        drop(lease);
+        let renamed = self.fresh_tree().await?;
+        match outcome {
+            Ok(_) => {}
+            Err(imap::Error::No { code, .. }) => {
+                if renamed.node(&path).is_none() {
+                    return Err(Error::NotFound);
+                }
+                return Err(self.explain(&renamed, &target, name, code).await);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if renamed.node(&target).is_none() {
+            let gone = renamed.node(&path).is_none();
+            return Err(if gone {
+                Error::NotFound
+            } else {
+                Error::Upstream("RENAME without effect".to_owned())
+            });
+        }
+        self.keep_ids(&tree, &path, &renamed, &target);
+        Ok(name.to_owned())
+    }
+
+    /// Where the server's own marks do not find a folder again after a rename, an alias does.
+    fn keep_ids(&self, before: &Tree, path: &str, after: &Tree, target: &str) {
+        let kept: Vec<(MailboxKey, MailboxKey)> = before
+            .subtree(path)
+            .filter_map(|(old, node)| {
+                let new = after.node(&format!("{target}{}", &old[path.len()..]))?;
+                Some((self.shown_key(&node.key), new.key.clone()))
+            })
+            .collect();
+        for (shown, found) in kept {
+            self.store
+                .state
+                .alias(&self.scope(), &shown.to_bytes(), &found.to_bytes());
+        }
+    }
+
+    /// Removes a folder, all below it and all objects in them.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::SystemFolder`] for INBOX and roots, [`Error::Forbidden`], [`Error::Conflict`] when folders keep
+    /// appearing below it.
+    pub async fn delete_folder(&self, id: &str) -> Result<(), Error> {
+        let (account, id) = (self.clone(), id.to_owned());
+        finish(task::spawn(async move {
+            Box::pin(account.remove_now(&id)).await
+        }))
+        .await
+    }
+
+    async fn remove_now(&self, id: &str) -> Result<(), Error> {
+        let (mut tree, path) = self.folder_now(id).await?;
+        if self.is_system(&tree, &path) {
+            return Err(Error::SystemFolder);
+        }
+        let mut refused = None;
+        for _ in 0..ATTEMPTS {
+            let lease = self.pool.write(&mailboxes(&tree, &path)).await?;
+            refused = remove_all(&lease, &tree, &path).await?;
+            drop(lease);
+            tree = self.fresh_tree().await?;
+            if tree.node(&path).is_none() {
+                return Ok(());
+            }
+        }
+        Err(match refused {
+            Some(Some(code)) => imap::Error::No {
+                command: "DELETE",
+                code: Some(code),
+            }
+            .into(),
+            Some(None) => Error::Forbidden,
+            None => Error::Conflict(path, "name".to_owned()),
+        })
+    }
+
+    /// INBOX and roots stay as they are.
+    #[expect(
+        clippy::unused_self,
+        reason = "reads like the other questions about an account"
+    )]
+    fn is_system(&self, tree: &Tree, path: &str) -> bool {
+        tree.is_root(path) || tree.node(path).is_some_and(|node| node.mailbox.is_inbox())
+    }
+
+    /// Why a CREATE or RENAME was refused: by its code, else by what is there now (RFC 5530 codes are optional).
+    async fn explain(&self, tree: &Tree, path: &str, name: &str, code: Option<Code>) -> Error {
+        let conflict = || Error::Conflict(name.to_owned(), "name".to_owned());
+        match code {
+            Some(Code::AlreadyExists) => conflict(),
+            Some(Code::NoPerm) => Error::Forbidden,
+            Some(Code::Cannot) => invalid("name"),
+            Some(code) => imap::Error::No {
+                command: "CREATE",
+                code: Some(code),
+            }
+            .into(),
+            None if exists(tree, path) => conflict(),
+            None => invalid("name"),
+        }
+    }
+}
+
+/// One pass, children before their parents; the last refusal of a folder that can be opened.
+async fn remove_all(
+    lease: &Lease,
+    tree: &Arc<Tree>,
+    path: &str,
+) -> Result<Option<Option<Code>>, Error> {
+    let mut refused = None;
+    let doomed: Vec<&Node> = tree.subtree(path).map(|(_, node)| node).rev().collect();
+    for node in doomed {
+        match lease
+            .run(Command::new("DELETE").mailbox(&node.mailbox))
+            .await
+        {
+            Ok(_) => {}
+            // A name that held nothing but others goes with the last of them, on some servers.
+            Err(imap::Error::No { .. }) if node.expected.is_none() => {}
+            Err(imap::Error::No { code, .. }) => refused = Some(code),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(refused)
+}
+
+/// A folder and all below it, by the server's names.
+fn mailboxes(tree: &Tree, path: &str) -> Vec<MailboxName> {
+    tree.subtree(path)
+        .map(|(_, node)| node.mailbox.clone())
+        .collect()
+}
+
+fn mailbox_of(tree: &Tree, path: &str) -> Option<MailboxName> {
+    let levels: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
+    tree.naming.mailbox(&levels)
+}
+
+/// Whether the path is taken; INBOX is so in any case (RFC 9051 §5.1).
+fn exists(tree: &Tree, path: &str) -> bool {
+    tree.node(path).is_some() || tree.is_root(path) || path.eq_ignore_ascii_case("/INBOX")
+}
+
+/// Whether a path is outside all configured roots.
+fn outside(tree: &Tree, path: &str) -> bool {
+    !tree
+        .roots()
+        .into_iter()
+        .any(|root| super::tree::is_within(path, root))
+}
+
+/// A name that can be one level of a path, and that no server can mistake for something else.
+fn valid_name(name: &str) -> Result<(), Error> {
+    let odd = name.is_empty()
+        || name.len() > LONGEST_NAME
+        || name
+            .chars()
+            .any(|character| character == '/' || character.is_control())
+        || matches!(name, "." | "..");
+    if odd { Err(invalid("name")) } else { Ok(()) }
+}
+
+fn invalid(member: &str) -> Error {
+    Error::InvalidInput(member.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_no_level_of_a_path_are_refused() {
+        for name in [
+            "", "a/b", "a\rb", "a\nb", "a\0b", "a\u{7f}b", ".", "..", "\t",
+        ] {
+            assert_eq!(valid_name(name), Err(invalid("name")), "{name:?}");
+        }
+        for name in ["tel:+15550100", "a b", "台北", "a.b", "%", "*", "&"] {
+            assert_eq!(valid_name(name), Ok(()), "{name:?}");
+        }
+    }
+}

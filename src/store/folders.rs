@@ -1,0 +1,292 @@
+//! Folders: show, list, find by path.
+
+use super::{
+    Account, Error, FolderQuery, ListFilter,
+    cursor::{Cursor, digest_of},
+    id::FolderId,
+    objects::{found, well_formed},
+    tree::Tree,
+};
+use crate::{
+    config::DeletedObjects,
+    imap::{self, Command, UidSet},
+    nms,
+};
+
+impl Account {
+    /// The folder, with as many of its children as were asked for.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::InvalidInput`] `fromCursor`.
+    pub async fn folder(
+        &self,
+        urls: &nms::Urls,
+        id: &str,
+        query: &FolderQuery,
+    ) -> Result<nms::Folder, Error> {
+        let (tree, path) = self.folder_now(id).await?;
+        let cursor = match (&query.from_cursor, query.list) {
+            (_, ListFilter::None) | (None, _) => None,
+            (Some(text), list) => Some(Cursor::read(text, &self.seal, id, list)?),
+        };
+        let page = self.page(&tree, &path, query, cursor).await?;
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let mut folder = nms::Folder {
+            parent_folder: self.parent(&tree, &path).map(|parent| urls.folder(&parent)),
+            attributes: attributes(&tree, &path, name),
+            resource_url: Some(urls.folder(id)),
+            path: query.path.then(|| shown_path(&path)),
+            name: Some(name.to_owned()),
+            last_mod_seq: Some(self.folder_mod_seq(&tree, &path)),
+            cursor: page
+                .next
+                .map(|cursor| cursor.write(&self.seal, id, query.list)),
+            ..nms::Folder::default()
+        };
+        let reference = |resource_url: String, child: String| nms::Reference {
+            resource_url,
+            path: query.path.then_some(Some(child)),
+        };
+        if matches!(query.list, ListFilter::Subfolders | ListFilter::All) {
+            let folders = page.folders.into_iter().filter_map(|child| {
+                Some(reference(
+                    urls.folder(&self.folder_text(&tree, &child)?),
+                    child,
+                ))
+            });
+            folder.sub_folders = Some(nms::FolderReferenceList {
+                folder_reference: folders.collect(),
+            });
+        }
+        if matches!(query.list, ListFilter::Objects | ListFilter::All) {
+            let objects = page
+                .objects
+                .into_iter()
+                .map(|id| reference(urls.object(&id), format!("{path}/{id}")));
+            folder.objects = Some(nms::ObjectReferenceList {
+                object_reference: objects.collect(),
+            });
+        }
+        Ok(folder)
+    }
+
+    /// Its name; "" for a root that is the whole box.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn folder_name(&self, id: &str) -> Result<String, Error> {
+        let (_, path) = self.folder_now(id).await?;
+        Ok(path.rsplit('/').next().unwrap_or_default().to_owned())
+    }
+
+    /// The reference of the folder of that path; without a path, of the only root.
+    ///
+    /// # Errors
+    /// [`Error::PathRequired`] when there are several, [`Error::MalformedPath`], [`Error::UnknownPath`].
+    pub async fn folder_by_path(
+        &self,
+        urls: &nms::Urls,
+        path: Option<&str>,
+    ) -> Result<nms::Reference, Error> {
+        let tree = self.fresh_tree().await?;
+        let path = match path {
+            None => match tree.roots()[..] {
+                [root] => root.to_owned(),
+                _ => return Err(Error::PathRequired),
+            },
+            Some(path) => {
+                resolved(&tree, path)?.ok_or_else(|| Error::UnknownPath(path.to_owned()))?
+            }
+        };
+        let id = self
+            .folder_text(&tree, &path)
+            .ok_or_else(|| Error::UnknownPath(path.clone()))?;
+        Ok(nms::Reference {
+            resource_url: urls.folder(&id),
+            path: Some(shown_path(&path)),
+        })
+    }
+
+    /// The folder of an id in a tree as it is now.
+    pub(super) async fn folder_now(
+        &self,
+        id: &str,
+    ) -> Result<(std::sync::Arc<Tree>, String), Error> {
+        let id = self.seal.read_folder(id).ok_or(Error::NotFound)?;
+        let tree = self.fresh_tree().await?;
+        let path = self.folder_path(&tree, &id).ok_or(Error::NotFound)?;
+        Ok((tree, path))
+    }
+
+    /// The id of the folder above, as text; none above a root.
+    pub(super) fn parent(&self, tree: &Tree, path: &str) -> Option<String> {
+        if tree.is_root(path) {
+            return None;
+        }
+        self.folder_text(tree, path.rsplit_once('/')?.0)
+    }
+
+    /// A counter that rises when name or parent are others than those shown last.
+    fn folder_mod_seq(&self, tree: &Tree, path: &str) -> u64 {
+        let entity = self
+            .shown_folder(tree, path)
+            .map_or_else(Vec::new, |id: FolderId| id.to_bytes());
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let parent = self.parent(tree, path).unwrap_or_default();
+        self.store
+            .state
+            .revision(&self.scope(), &entity, digest_of(&[name, &parent]))
+    }
+
+    /// Subfolders by name, then objects newest UID first; one cursor over both.
+    async fn page(
+        &self,
+        tree: &Tree,
+        path: &str,
+        query: &FolderQuery,
+        cursor: Option<Cursor>,
+    ) -> Result<Page, Error> {
+        let mut page = Page::default();
+        let mut room = query.max_entries;
+        if matches!(query.list, ListFilter::Subfolders | ListFilter::All)
+            && !matches!(cursor, Some(Cursor::Object(_)))
+        {
+            let after = match &cursor {
+                Some(Cursor::Folder(name)) => Some(name.as_str()),
+                _ => None,
+            };
+            let mut children = tree.children(path, after).peekable();
+            while room > 0 && children.peek().is_some() {
+                page.folders
+                    .extend(children.next().map(|(child, _)| child.to_owned()));
+                room -= 1;
+            }
+            if children.peek().is_some() {
+                page.next = page
+                    .folders
+                    .last()
+                    .and_then(|last| last.rsplit('/').next())
+                    .map(|name| Cursor::Folder(name.to_owned()));
+                return Ok(page);
+            }
+        }
+        if matches!(query.list, ListFilter::Objects | ListFilter::All) {
+            let before = match cursor {
+                Some(Cursor::Object(uid)) => Some(uid),
+                _ => None,
+            };
+            self.page_of_objects(tree, path, before, room, &mut page)
+                .await?;
+        }
+        Ok(page)
+    }
+
+    async fn page_of_objects(
+        &self,
+        tree: &Tree,
+        path: &str,
+        before: Option<u32>,
+        room: usize,
+        page: &mut Page,
+    ) -> Result<(), Error> {
+        let Some(node) = tree.node(path) else {
+            return Ok(());
+        };
+        let Some(expected) = &node.expected else {
+            return Ok(());
+        };
+        let command = self.list_objects(before)?;
+        let uids = match command {
+            Some(command) => match self.pool.read_in(&node.mailbox, expected, command).await {
+                Ok(Some((_, completion))) => found(completion.untagged),
+                Ok(None)
+                | Err(imap::Error::No {
+                    command: "EXAMINE", ..
+                }) => return Err(Error::NotFound),
+                Err(error) => return Err(error.into()),
+            },
+            None => Vec::new(),
+        };
+        // RFC 9051 §9: a range that ends below its start is read the other way round, so what is too new is left out here.
+        let mut uids: Vec<u32> = uids
+            .into_iter()
+            .filter(|uid| before.is_none_or(|before| *uid < before))
+            .collect();
+        uids.sort_unstable_by(|one, other| other.cmp(one));
+        uids.dedup();
+        let more = uids.len() > room;
+        uids.truncate(room);
+        if more {
+            page.next = match (uids.last(), page.folders.last()) {
+                (Some(last), _) => Some(Cursor::Object(*last)),
+                (None, Some(folder)) => folder
+                    .rsplit('/')
+                    .next()
+                    .map(|name| Cursor::Folder(name.to_owned())),
+                (None, None) => None,
+            };
+        }
+        page.objects = uids
+            .into_iter()
+            .map(|uid| self.object_text(&node.key, uid))
+            .collect();
+        Ok(())
+    }
+
+    /// The search for the objects of a folder; `None` when nothing can be left.
+    fn list_objects(&self, before: Option<u32>) -> Result<Option<Command>, Error> {
+        let mut command = Command::new("UID SEARCH");
+        if self.pool.capabilities()?.extended_search() {
+            command = command.atom("RETURN (ALL)");
+        }
+        command = match before {
+            None => command.atom("ALL"),
+            Some(0 | 1) => return Ok(None),
+            Some(before) => command.atom("UID").uids(&UidSet::up_to(before - 1)),
+        };
+        if self.store.objects.deleted != DeletedObjects::Show {
+            command = command.atom("UNDELETED");
+        }
+        Ok(Some(command))
+    }
+}
+
+/// One answer's worth of children.
+#[derive(Debug, Default)]
+struct Page {
+    /// Paths.
+    folders: Vec<String>,
+    /// Ids.
+    objects: Vec<String>,
+    next: Option<Cursor>,
+}
+
+/// The path of a folder that exists; `/` and the empty path mean a root that is the whole box.
+pub(super) fn resolved(tree: &Tree, path: &str) -> Result<Option<String>, Error> {
+    if matches!(path, "" | "/") {
+        return Ok(tree.is_root("").then(String::new));
+    }
+    let path = well_formed(path)?;
+    Ok((tree.node(path).is_some() || tree.is_root(path)).then(|| path.to_owned()))
+}
+
+/// Contract §6.1: the path of a root that is the whole box is `null`.
+pub(super) fn shown_path(path: &str) -> Option<String> {
+    (!path.is_empty()).then(|| path.to_owned())
+}
+
+/// `Root` on roots, `Name` where there is one (contract §2.5).
+fn attributes(tree: &Tree, path: &str, name: &str) -> nms::AttributeList {
+    let attribute = |name: &str, value: &str| nms::Attribute {
+        name: name.to_owned(),
+        value: vec![value.to_owned()],
+    };
+    let mut list = Vec::new();
+    if tree.is_root(path) {
+        list.push(attribute("Root", "Yes"));
+    }
+    if !name.is_empty() {
+        list.push(attribute("Name", name));
+    }
+    nms::AttributeList { attribute: list }
+}

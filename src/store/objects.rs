@@ -1,0 +1,255 @@
+//! Objects: show, delete, find by path.
+
+use super::{
+    Account, Error,
+    id::fingerprint,
+    locate::Located,
+    structure::{Seen, Structure, flags_only, seen},
+};
+use crate::{
+    config::DeletedObjects,
+    imap::{
+        self, Command, Flag, UidSet,
+        capability::Deletion,
+        pool::Lease,
+        response::{ExtendedSearch, Untagged},
+    },
+    nms, task,
+};
+
+/// UIDs of one search that are kept; mailboxes are smaller.
+const MOST_FOUND: usize = 10_000_000;
+
+impl Account {
+    /// The object with its attributes, flags and list of parts.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], and what the store's answers mean.
+    pub async fn object(&self, urls: &nms::Urls, id: &str) -> Result<nms::Object, Error> {
+        let (located, structure, seen) = self.structure(id).await?;
+        self.visible(&seen.flags)?;
+        let parent = self
+            .folder_text(&*self.tree().await?, &located.path)
+            .ok_or(Error::NotFound)?;
+        let attribute = structure
+            .attributes
+            .iter()
+            .map(|attribute| nms::Attribute {
+                name: attribute.name.clone(),
+                value: attribute.values.clone(),
+            })
+            .collect();
+        Ok(nms::Object {
+            parent_folder: Some(urls.folder(&parent)),
+            attributes: nms::AttributeList { attribute },
+            flags: self.flag_list(urls, id, &seen.flags),
+            resource_url: Some(urls.object(id)),
+            path: Some(format!("{}/{id}", located.path)),
+            payload_url: structure.has_payload.then(|| urls.payload(id)),
+            payload_part: listed(&structure, urls, id),
+            last_mod_seq: Some(self.last_mod_seq(&located, &seen)),
+            correlation_id: structure.correlation_id.clone(),
+            correlation_tag: structure.correlation_tag.clone(),
+        })
+    }
+
+    /// Takes the object away for good, and only it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Forbidden`] when the store lets it be flagged but not expunged (the flag is taken back),
+    /// [`Error::Unsupported`] when others' flagged messages would go with it.
+    pub async fn delete_object(&self, id: &str) -> Result<(), Error> {
+        let (account, id) = (self.clone(), id.to_owned());
+        finish(task::spawn(async move {
+            Box::pin(account.delete_now(&id)).await
+        }))
+        .await
+    }
+
+    async fn delete_now(&self, id: &str) -> Result<(), Error> {
+        let (located, lease, _) = self.write_object(id).await?;
+        let before = self.flags_in(&lease, &located).await?;
+        self.visible(&before.flags)?;
+        self.expunge(&lease, &located, &before).await
+    }
+
+    /// Flags a message `\Deleted` and expunges it alone; the evidence is that it is no longer there.
+    pub(super) async fn expunge(
+        &self,
+        lease: &Lease,
+        located: &Located,
+        before: &Seen,
+    ) -> Result<(), Error> {
+        let one = UidSet::one(located.uid);
+        let deletion = self.pool.capabilities()?.deletion();
+        if deletion == Deletion::GuardedExpunge {
+            // RFC 9051 §6.4.3: EXPUNGE takes every message flagged so, also those that others have flagged.
+            let flagged = search(lease, Command::new("UID SEARCH").atom("DELETED")).await?;
+            if flagged.iter().any(|uid| *uid != located.uid) {
+                return Err(Error::Unsupported("DeleteObject".to_owned()));
+            }
+        }
+        let deleted = [Flag::parse("\\Deleted").map_err(|_| Error::Internal("flag".to_owned()))?];
+        let store = |sign: &'static str| {
+            Command::new("UID STORE")
+                .uids(&one)
+                .atom(sign)
+                .flags(&deleted)
+        };
+        lease.run(store("+FLAGS")).await.map_err(write_error)?;
+        let expunge = match deletion {
+            Deletion::UidExpunge => Command::new("UID EXPUNGE").uids(&one),
+            Deletion::GuardedExpunge => Command::new("EXPUNGE"),
+        };
+        let outcome = lease.run(expunge).await;
+        if let Err(error @ (imap::Error::Closed | imap::Error::Timeout)) = outcome {
+            return Err(error.into());
+        }
+        match self.flags_in(lease, located).await {
+            Err(Error::NotFound) => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => {
+                // RFC 4314 §4: the right to flag is not the right to expunge. Nothing half-done is left.
+                if !before
+                    .flags
+                    .iter()
+                    .any(|flag| flag.eq_ignore_ascii_case("\\Deleted"))
+                {
+                    lease.run(store("-FLAGS")).await?;
+                }
+                Err(outcome.err().map_or(Error::Forbidden, write_error))
+            }
+        }
+    }
+
+    /// The reference of the object of that path.
+    ///
+    /// # Errors
+    /// [`Error::MalformedPath`], [`Error::UnknownPath`].
+    pub async fn object_by_path(
+        &self,
+        urls: &nms::Urls,
+        path: &str,
+    ) -> Result<nms::Reference, Error> {
+        let unknown = || Error::UnknownPath(path.to_owned());
+        let (folder, id) = well_formed(path)?.rsplit_once('/').ok_or_else(unknown)?;
+        let mod_seq = self.pool.capabilities()?.mod_seq();
+        let read = self
+            .read_object(id, |located| flags_only(located, mod_seq))
+            .await;
+        let (located, _, completion) = match read {
+            Err(Error::NotFound) => return Err(unknown()),
+            read => read?,
+        };
+        let seen = seen(completion, located.uid).ok_or_else(unknown)?;
+        self.visible(&seen.flags).map_err(|_| unknown())?;
+        if located.path != folder {
+            return Err(unknown());
+        }
+        Ok(nms::Reference {
+            resource_url: urls.object(id),
+            path: Some(Some(path.to_owned())),
+        })
+    }
+
+    /// Whether an object with these flags is there for REST.
+    pub(super) fn visible(&self, flags: &[String]) -> Result<(), Error> {
+        let hidden = self.store.objects.deleted != DeletedObjects::Show
+            && flags
+                .iter()
+                .any(|flag| flag.eq_ignore_ascii_case("\\Deleted"));
+        if hidden { Err(Error::NotFound) } else { Ok(()) }
+    }
+
+    /// MODSEQ where there is one; else a counter that rises when the flags are others than those shown last.
+    pub(super) fn last_mod_seq(&self, located: &Located, seen: &Seen) -> u64 {
+        if let Some(mod_seq) = seen.mod_seq {
+            return mod_seq;
+        }
+        let mut flags: Vec<String> = seen
+            .flags
+            .iter()
+            // \Recent comes and goes with sessions: it is no change.
+            .filter(|flag| !flag.eq_ignore_ascii_case("\\Recent"))
+            .map(|flag| flag.to_ascii_lowercase())
+            .collect();
+        flags.sort();
+        let mut entity = self.shown_key(&located.key).to_bytes();
+        entity.extend_from_slice(&located.uid.to_be_bytes());
+        self.store.state.revision(
+            &self.scope(),
+            &entity,
+            fingerprint(flags.join(" ").as_bytes()),
+        )
+    }
+
+    /// Flags and MODSEQ of an object in the session that will write, so that they are what the write meets.
+    pub(super) async fn flags_in(&self, lease: &Lease, located: &Located) -> Result<Seen, Error> {
+        let mod_seq = self.pool.capabilities()?.mod_seq();
+        let completion = lease.run(flags_only(located, mod_seq)).await?;
+        seen(completion, located.uid).ok_or(Error::NotFound)
+    }
+}
+
+/// Waits for work that must not end with the request that caused it.
+pub(super) async fn finish<T>(task: tokio::task::JoinHandle<Result<T, Error>>) -> Result<T, Error> {
+    task.await
+        .unwrap_or_else(|error| Err(Error::Internal(format!("a write ended early: {error}"))))
+}
+
+/// A NO without a code to something that needs a right: the store does not allow it.
+pub(super) fn write_error(error: imap::Error) -> Error {
+    match error {
+        imap::Error::No { code: None, .. } => Error::Forbidden,
+        other => other.into(),
+    }
+}
+
+/// UIDs of a search, in no particular order.
+pub(super) async fn search(lease: &Lease, command: Command) -> Result<Vec<u32>, Error> {
+    Ok(found(lease.run(command).await?.untagged))
+}
+
+/// UIDs in SEARCH and ESEARCH answers.
+pub(super) fn found(untagged: Vec<Untagged>) -> Vec<u32> {
+    let mut uids = Vec::new();
+    for data in untagged {
+        match data {
+            Untagged::Search { numbers, .. } if uids.is_empty() => uids = numbers,
+            Untagged::Search { numbers, .. } => uids.extend(numbers),
+            Untagged::ExtendedSearch(ExtendedSearch { all, .. }) => {
+                // A range costs a server nothing to say: what it stands for is bounded here.
+                let room = MOST_FOUND.saturating_sub(uids.len());
+                uids.extend(all.into_iter().flatten().take(room));
+            }
+            _ => {}
+        }
+    }
+    uids
+}
+
+/// A path as the contract has it: starts with `/`, no empty level.
+pub(super) fn well_formed(path: &str) -> Result<&str, Error> {
+    let levels = path
+        .strip_prefix('/')
+        .ok_or_else(|| Error::MalformedPath(path.to_owned()))?;
+    if levels.split('/').any(str::is_empty) {
+        return Err(Error::MalformedPath(path.to_owned()));
+    }
+    Ok(path)
+}
+
+fn listed(structure: &Structure, urls: &nms::Urls, id: &str) -> Vec<nms::PayloadPartInfo> {
+    structure
+        .parts
+        .iter()
+        .map(|part| nms::PayloadPartInfo {
+            content_type: part.content_type.clone(),
+            content_id: part.content_id.clone(),
+            content_location: part.content_location.clone(),
+            size: part.size,
+            href: urls.payload_part(id, &part.id),
+            content_disposition: part.content_disposition.clone(),
+        })
+        .collect()
+}

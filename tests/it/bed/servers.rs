@@ -1,0 +1,159 @@
+//! Real servers, seen by the witness, directly and through the proxy.
+
+use std::time::Duration;
+
+use cpm_bridge::demo::dovecot::Tls;
+use tokio::time::timeout;
+
+use crate::support::{
+    dovecot,
+    proxy::{Fault, Proxy},
+    witness::Witness,
+};
+
+#[tokio::test]
+async fn a_message_appended_by_the_witness_is_fetched_as_it_was() {
+    let account = dovecot::account("a_message_appended_by_the_witness_is_fetched_as_it_was");
+    let message = b"Subject: x\r\n\r\nbody {3}\r\n";
+    let mut writer = account.witness().await;
+    let date = Some("01-Feb-2026 03:04:05 +0000");
+    let uid = writer.append("INBOX", message, r"\Seen $Mine", date).await;
+
+    let mut reader = account.witness().await;
+    assert_eq!(reader.examine("INBOX").await, 1);
+    assert_eq!(reader.message(uid).await, message);
+    let flags = reader.flags(uid).await;
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    assert_eq!(flags, ["$Mine", r"\Recent", r"\Seen"]);
+    assert_eq!(reader.search(r"SEEN").await, [uid]);
+}
+
+#[tokio::test]
+async fn accounts_do_not_see_each_other() {
+    let one = dovecot::account("accounts_do_not_see_each_other");
+    let other = dovecot::account("accounts_do_not_see_each_other");
+    assert_ne!(one.box_id(), other.box_id());
+    let message = b"Subject: x\r\n\r\nbody\r\n";
+    one.witness().await.append("INBOX", message, "", None).await;
+    assert_eq!(other.witness().await.examine("INBOX").await, 0);
+}
+
+#[tokio::test]
+async fn idle_pushes_a_message_another_session_appends() {
+    let account = dovecot::account("idle_pushes_a_message_another_session_appends");
+    let mut watcher = account.witness().await;
+    watcher.examine("INBOX").await;
+    watcher.send("w9 IDLE").await;
+    assert_eq!(watcher.response().await.text, "+ idling");
+    let message = b"Subject: x\r\n\r\nbody\r\n";
+    account
+        .witness()
+        .await
+        .append("INBOX", message, "", None)
+        .await;
+    assert_eq!(watcher.response().await.text, "* 1 EXISTS");
+}
+
+#[tokio::test]
+async fn a_full_account_refuses_with_overquota() {
+    let account = dovecot::account("a_full_account_refuses_with_overquota");
+    let server = dovecot::shared();
+    server.limit_storage(&account.login, 1).unwrap();
+    let message = [b"Subject: x\r\n\r\n".as_slice(), &[b'x'; 4096]].concat();
+    let mut witness = account.witness().await;
+    let reply = witness
+        .command_with_literal("APPEND INBOX ", &message, "")
+        .await;
+    assert!(reply.status.starts_with("NO [OVERQUOTA]"), "{reply:?}");
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_refused_and_delays_nobody() {
+    let account = dovecot::account("a_wrong_password_is_refused_and_delays_nobody");
+    let mut stranger = Witness::connect(account.imap).await;
+    let reply = stranger.command("LOGIN +15550100 wrong").await;
+    assert!(
+        reply.status.starts_with("NO [AUTHENTICATIONFAILED]"),
+        "{reply:?}"
+    );
+    timeout(Duration::from_secs(2), account.witness())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn another_separator_and_tls_are_served_by_a_server_of_its_own() {
+    let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let tls = Tls {
+        certificate: certified.cert.pem(),
+        key: certified.signing_key.serialize_pem(),
+    };
+    let server = dovecot::start(|options| {
+        options.separator = '.';
+        options.tls = Some(tls);
+    })
+    .await;
+    let mut witness = Witness::login(server.imap(), "+15550100").await;
+    let reply = witness.command("LIST \"\" \"\"").await.ok();
+    assert_eq!(reply.texts(), [r#"* LIST (\Noselect) "." """#]);
+    let capability = Witness::connect(server.imap())
+        .await
+        .command("CAPABILITY")
+        .await;
+    assert!(
+        capability.texts()[0].contains(" STARTTLS"),
+        "{capability:?}"
+    );
+    tokio::net::TcpStream::connect(server.imaps().unwrap())
+        .await
+        .unwrap();
+
+    let directory = server.directory().to_owned();
+    server.stop().await.unwrap();
+    assert!(!directory.exists());
+}
+
+#[tokio::test]
+async fn the_proxy_is_transparent_until_it_is_told_otherwise() {
+    let account = dovecot::account("the_proxy_is_transparent_until_it_is_told_otherwise");
+    let proxy = Proxy::start(account.imap).await;
+    let mut witness = Witness::login(proxy.address(), &account.login).await;
+    witness.command("NOOP").await.ok();
+    proxy.set(Fault::Delay(Duration::from_millis(5)));
+    witness.command("NOOP").await.ok();
+    proxy.set(Fault::Drip);
+    witness.command("NOOP").await.ok();
+    proxy.set(Fault::HalfOpen);
+    let silence = timeout(Duration::from_millis(200), witness.command("NOOP")).await;
+    assert!(silence.is_err());
+}
+
+#[tokio::test]
+async fn the_proxy_cuts_after_so_many_bytes() {
+    let account = dovecot::account("the_proxy_cuts_after_so_many_bytes");
+    let proxy = Proxy::start(account.imap).await;
+    proxy.set(Fault::CutAfter(4));
+    let bytes = read_all(&proxy, "").await;
+    assert_eq!(bytes, "* OK");
+}
+
+#[tokio::test]
+async fn the_proxy_keeps_a_tagged_ok_to_itself() {
+    let account = dovecot::account("the_proxy_keeps_a_tagged_ok_to_itself");
+    let proxy = Proxy::start(account.imap).await;
+    proxy.set(Fault::CutBeforeTaggedOk);
+    let bytes = read_all(&proxy, "x CAPABILITY\r\n").await;
+    assert!(bytes.contains("* CAPABILITY "), "{bytes}");
+    assert!(!bytes.contains("x OK"), "{bytes}");
+}
+
+async fn read_all(proxy: &Proxy, command: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(proxy.address())
+        .await
+        .unwrap();
+    stream.write_all(command.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    text
+}

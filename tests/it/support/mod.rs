@@ -1,0 +1,13 @@
+//! What the tests stand on: real servers, a scripted one, a second witness, an HTTP client, the bridge itself.
+
+#[expect(dead_code, reason = "first used when serve is there")]
+pub(crate) mod bridge;
+pub(crate) mod courier;
+pub(crate) mod cyrus;
+pub(crate) mod dovecot;
+pub(crate) mod http;
+pub(crate) mod proxy;
+pub(crate) mod scripted;
+pub(crate) mod started;
+pub(crate) mod unpacked;
+pub(crate) mod witness;
