@@ -1,10 +1,16 @@
 //! The command line: arguments and signals, one call per subcommand.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 use cpm_bridge::{
-    config::{Config, LogConfig},
+    config::{Config, LogConfig, LogLevel},
     demo,
     identity::Secret,
     probe, serve,
@@ -66,22 +72,24 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Serve { config } => match Config::load(&config) {
+        Command::Serve { config } => match load(&config) {
             Ok(config) => {
-                serve::log(&config.log);
+                serve::install_log(&config.log);
                 outcome(Box::pin(serve::run(&config)).await)
             }
-            Err(error) => refused(&config, &error),
+            Err(code) => code,
         },
         Command::CheckConfig {
             file,
             connect,
             user,
             password_file,
-        } => match Config::load(&file) {
-            Ok(config) if connect => outcome(Box::pin(check(&config, user, password_file)).await),
+        } => match load(&file) {
+            Ok(config) if connect => {
+                outcome(Box::pin(check(&config, user.zip(password_file))).await)
+            }
             Ok(_) => say("ok"),
-            Err(error) => refused(&file, &error),
+            Err(code) => code,
         },
         Command::Demo {
             listen,
@@ -95,8 +103,8 @@ async fn main() -> ExitCode {
                 imap_listen,
                 dir,
             };
-            serve::log(&LogConfig {
-                level: "warn".to_owned(),
+            serve::install_log(&LogConfig {
+                level: LogLevel::Warn,
                 ..LogConfig::default()
             });
             outcome(
@@ -109,29 +117,32 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn check(
-    config: &Config,
-    user: Option<String>,
-    password_file: Option<PathBuf>,
-) -> anyhow::Result<()> {
-    let login = match (&user, password_file) {
-        (Some(user), Some(file)) => {
-            let text = std::fs::read_to_string(&file)
-                .map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?;
-            Some((
-                user.as_str(),
-                Secret::new(text.lines().next().unwrap_or_default()),
-            ))
-        }
-        _ => None,
-    };
-    let (report, well) = probe::connect(config, login).await?;
-    say(report.trim_end());
-    if well {
-        Ok(())
-    } else {
-        Err(anyhow::anyhow!("not every store can be used"))
-    }
+/// The configuration, if it and the files it names can be used.
+fn load(file: &Path) -> Result<Config, ExitCode> {
+    let config = Config::load(file).and_then(|config| {
+        serve::check_files(&config)?;
+        Ok(config)
+    });
+    config.map_err(|error| {
+        eprintln!("cpm-bridge: {}: {error}", file.display());
+        ExitCode::from(2)
+    })
+}
+
+async fn check(config: &Config, login: Option<(String, PathBuf)>) -> anyhow::Result<()> {
+    let login = login
+        .map(|(user, file)| {
+            let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+            anyhow::Ok((user, Secret::new(text.lines().next().unwrap_or_default())))
+        })
+        .transpose()?;
+    let login = login
+        .as_ref()
+        .map(|(user, password)| (user.as_str(), password));
+    let report = probe::connect(config, login).await?;
+    say(report.text.trim_end());
+    anyhow::ensure!(report.well, "not all of it can be used");
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "the answer of a command")]
@@ -148,9 +159,4 @@ fn outcome(outcome: anyhow::Result<()>) -> ExitCode {
             ExitCode::from(1)
         }
     }
-}
-
-fn refused(file: &std::path::Path, error: &cpm_bridge::config::Error) -> ExitCode {
-    eprintln!("cpm-bridge: {}: {error}", file.display());
-    ExitCode::from(2)
 }

@@ -1,59 +1,120 @@
-//! `check-config`: what is wrong with a file, and with `--connect` whether its stores can be reached.
+//! `check-config --connect`: whether the stores can be reached, and a box logged in to. Changes nothing in a store.
 
 use std::{fmt::Write, sync::Arc};
 
 use crate::{
-    config::Config,
-    identity::{BoxRules, Credentials, Secret},
+    config::{Config, StoreConfig},
+    identity::{Credentials, Secret},
     imap::Capabilities,
     state::MemoryState,
     store::Store,
 };
 
-/// Asks each store for its greeting and capabilities, and logs in as the owner of `login.0` with the password `login.1`.
-/// Returns a line per store, and whether all is well.
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// A line for each store, and one for each login.
+    pub text: String,
+    /// Whether all of it can be used.
+    pub well: bool,
+}
+
+/// Asks each store for its greeting and capabilities, and logs in as the owner of the box where the store serves it.
 ///
 /// # Errors
 /// Files that cannot be used.
-pub async fn connect(
-    config: &Config,
-    login: Option<(&str, Secret)>,
-) -> anyhow::Result<(String, bool)> {
-    let mut report = String::new();
-    let mut well = true;
+pub async fn connect(config: &Config, login: Option<(&str, &Secret)>) -> anyhow::Result<Report> {
+    let mut report = Report {
+        text: String::new(),
+        well: true,
+    };
+    let mut served = false;
     for settings in &config.stores {
-        let rules = BoxRules::new(settings).map_err(anyhow::Error::msg)?;
         let store = Store::new(settings, &config.objects, Arc::new(MemoryState::new()))?;
+        let name = store.name();
         let greeting = store.health().await;
-        well &= greeting.is_ok();
-        let line = greeting.map_or_else(
-            |reason| format!("down: {reason}"),
-            |found| format!("ok: {}", listed(&found)),
-        );
-        let _ = writeln!(report, "store/{} {line}", settings.name);
-        let Some((box_text, password)) = &login else {
+        report.well &= greeting.is_ok();
+        match &greeting {
+            Ok(found) => report.line(&format!("store/{name} ok: {}", listed(found))),
+            Err(reason) => report.line(&format!("store/{name} down: {reason}")),
+        }
+        let Some((box_text, password)) = login else {
             continue;
         };
-        let outcome = match rules.accept(box_text) {
-            None => Err("this box id is not accepted".to_owned()),
-            Some((box_id, login)) => {
-                let credentials = Credentials {
-                    login,
-                    password: password.clone(),
-                };
-                Box::pin(store.open(&box_id, credentials))
-                    .await
-                    .map(|_| ())
-                    .map_err(|error| error.to_string())
-            }
+        let Some(outcome) = Box::pin(log_in(&store, settings, box_text, password)).await? else {
+            continue;
         };
-        well &= outcome.is_ok();
-        let line = outcome.map_or_else(|reason| format!("failed: {reason}"), |()| "ok".to_owned());
-        let _ = writeln!(report, "store/{} login {line}", settings.name);
+        served = true;
+        report.well &= outcome.is_ok();
+        match outcome {
+            Ok(()) => report.line(&format!("store/{name} login ok")),
+            Err(reason) => report.line(&format!("store/{name} login failed: {reason}")),
+        }
     }
-    Ok((report, well))
+    if let Some((box_text, _)) = login.filter(|_| !served) {
+        report.well = false;
+        report.line(&format!("no store serves the box {box_text}"));
+    }
+    Ok(report)
+}
+
+/// `None` when the store does not serve the box.
+async fn log_in(
+    store: &Arc<Store>,
+    settings: &StoreConfig,
+    box_text: &str,
+    password: &Secret,
+) -> anyhow::Result<Option<Result<(), String>>> {
+    let Some((box_id, login)) = settings.box_rules()?.accept(box_text) else {
+        return Ok(None);
+    };
+    let credentials = Credentials {
+        login,
+        password: password.clone(),
+    };
+    let outcome = store.open(&box_id, credentials).await;
+    Ok(Some(outcome.map(|_| ()).map_err(|error| error.to_string())))
+}
+
+impl Report {
+    fn line(&mut self, text: &str) {
+        // Writing to a String does not fail.
+        let _ = writeln!(self.text, "{text}");
+    }
 }
 
 fn listed(capabilities: &Capabilities) -> String {
     capabilities.names().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOWN: &str =
+        "[[stores]]\nname = \"cpm\"\nhost = \"127.0.0.1\"\nport = 1\ntls = \"off\"\n";
+
+    #[tokio::test]
+    async fn a_store_that_is_down_is_said_to_be() {
+        let config = Config::from_toml(DOWN).unwrap();
+        let report = connect(&config, None).await.unwrap();
+        assert!(report.text.starts_with("store/cpm down: "), "{report:?}");
+        assert!(!report.well);
+    }
+
+    #[tokio::test]
+    async fn a_box_that_no_store_serves_is_said_to_be() {
+        let config = Config::from_toml(DOWN).unwrap();
+        let password = Secret::new("hunter2");
+        let report = connect(&config, Some(("sip:ana@a.test", &password)))
+            .await
+            .unwrap();
+        assert!(
+            report
+                .text
+                .ends_with("no store serves the box sip:ana@a.test\n"),
+            "{report:?}"
+        );
+        assert!(!report.text.contains("hunter2"));
+    }
 }

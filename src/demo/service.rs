@@ -29,7 +29,7 @@ impl Service {
 /// # Errors
 /// When the configuration is refused or an address is in use.
 pub async fn start(configuration: &str) -> anyhow::Result<Service> {
-    let config = Config::from_toml(configuration, std::iter::empty())?;
+    let config = Config::from_toml(configuration)?;
     let running = Box::pin(serve::start(&config)).await?;
     Ok(Service {
         http: running.http,

@@ -1,7 +1,7 @@
 //! Bodies in and out, negotiation, the base of URLs, request ids.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -135,7 +135,7 @@ pub(super) fn base_url(
     let trusted = settings
         .trusted_proxies
         .iter()
-        .any(|proxy| same_address(*proxy, peer.ip()));
+        .any(|proxy| proxy.contains(peer.ip()));
     let forwarded = |name: &str| {
         let value = trusted.then(|| request.headers.get(name)).flatten()?;
         Some(value.to_str().ok()?.split(',').next()?.trim().to_owned())
@@ -169,11 +169,6 @@ pub(super) fn base_url(
     } else {
         Err(Failure::invalid("Host"))
     }
-}
-
-/// An IPv4 peer of a dual-stack socket is the same peer.
-fn same_address(one: IpAddr, other: IpAddr) -> bool {
-    one.to_canonical() == other.to_canonical()
 }
 
 /// The caller's request id if it is a sane one, else a new one.

@@ -11,11 +11,7 @@ mod http;
 mod objects;
 
 use std::{
-    collections::HashMap,
-    net::{IpAddr, SocketAddr},
-    panic::AssertUnwindSafe,
-    sync::Arc,
-    time::Duration,
+    collections::HashMap, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration,
 };
 
 use ::http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -30,7 +26,7 @@ use self::error::Failure;
 pub use self::http::{Body, BodyError};
 use crate::{
     auth::{self, Access},
-    config::LimitsConfig,
+    config::{LimitsConfig, Network},
     identity::BoxRules,
     nms::Urls,
     store::{Account, Store},
@@ -128,7 +124,7 @@ pub struct Settings {
     /// Prefix of all paths.
     pub base_path: String,
     /// Proxies whose X-Forwarded-* are believed.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<Network>,
     /// What a client can run into.
     pub limits: LimitsConfig,
 }

@@ -1,0 +1,111 @@
+//! The configuration file: its sections, defaults and validation.
+//!
+//! * The file is parsed first, so that its mistakes are reported by line and column; then the environment
+//!   (`CPM_BRIDGE__HTTP__LISTEN`, `CPM_BRIDGE__STORES__0__HOST`) is laid over it; then the whole is validated.
+//! * An unknown key is a mistake: a misspelt limit must not become its default in silence.
+//! * A [`Config`] that exists is valid, its paths absolute or relative to the file's directory, its folder and host
+//!   names in one spelling. Nothing reads the file or the environment later.
+//!
+//! Deliberately absent: keys of things that are not there yet. They are unknown keys like any other.
+
+mod environment;
+mod error;
+mod network;
+mod sections;
+mod stores;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+pub use error::Error;
+pub use network::Network;
+pub use sections::{
+    AdminConfig, AuthConfig, DeletedObjects, HttpConfig, LimitsConfig, LogConfig, LogFormat,
+    LogLevel, ObjectsConfig, ServerTls, StateConfig,
+};
+pub use stores::{StoreConfig, TlsMode};
+
+/// The whole configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The service's own listener.
+    pub http: HttpConfig,
+    /// The operators' listener.
+    pub admin: AdminConfig,
+    /// The IMAP stores; at least one.
+    pub stores: Vec<StoreConfig>,
+    /// How callers prove who they are.
+    pub auth: AuthConfig,
+    /// What outlives a request and is not mail.
+    pub state: StateConfig,
+    /// How objects are shown.
+    pub objects: ObjectsConfig,
+    /// The limits a client can run into.
+    pub limits: LimitsConfig,
+    /// What is logged, and how.
+    pub log: LogConfig,
+}
+
+impl Config {
+    /// Reads a file, lays the environment over it and validates the whole.
+    ///
+    /// # Errors
+    /// The first mistake found, with where it is.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let text = fs::read_to_string(path).map_err(|error| Error::Unreadable {
+            reason: error.to_string(),
+        })?;
+        let mut config = Self::assemble(&text, environment::variables()?)?;
+        config.resolve_paths(path.parent().unwrap_or(Path::new("")));
+        Ok(config)
+    }
+
+    /// Reads a text as if it were the file, without the environment.
+    ///
+    /// # Errors
+    /// The first mistake found, with where it is.
+    pub fn from_toml(text: &str) -> Result<Self, Error> {
+        Self::assemble(text, Vec::new())
+    }
+
+    fn assemble(text: &str, variables: Vec<environment::Variable>) -> Result<Self, Error> {
+        let mut config: Self =
+            toml::from_str(text).map_err(|error| Error::in_file(text, &error))?;
+        if !variables.is_empty() {
+            let table = toml::from_str(text).map_err(|error| Error::in_file(text, &error))?;
+            config = environment::overlay(table, variables)?;
+        }
+        config.validate()?;
+        Ok(config)
+    }
+
+    fn validate(&mut self) -> Result<(), Error> {
+        self.http.validate()?;
+        self.auth.validate()?;
+        self.state.validate()?;
+        self.objects.validate()?;
+        self.limits.validate()?;
+        stores::validate(&mut self.stores)
+    }
+
+    /// Paths in the file are relative to the file, wherever the process was started.
+    fn resolve_paths(&mut self, directory: &Path) {
+        let resolve = |path: &mut PathBuf| *path = directory.join(&*path);
+        if let Some(tls) = &mut self.http.tls {
+            resolve(&mut tls.certificate);
+            resolve(&mut tls.key);
+        }
+        self.stores
+            .iter_mut()
+            .filter_map(|store| store.tls_ca.as_mut())
+            .for_each(resolve);
+    }
+}
+
+#[cfg(test)]
+mod tests;
