@@ -234,15 +234,7 @@ impl Service {
         });
         let mut response = answer.unwrap_or_else(|failure| http::failure(&failure));
         if method == Method::HEAD {
-            let length = hyper::body::Body::size_hint(response.body()).exact();
-            *response.body_mut() = http::full(Vec::new());
-            if let Some(length) =
-                length.filter(|_| !response.headers().contains_key(header::CONTENT_LENGTH))
-            {
-                response
-                    .headers_mut()
-                    .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-            }
+            response = http::without_body(response);
         }
         response.headers_mut().insert(http::REQUEST_ID, id);
         info!(
