@@ -205,9 +205,10 @@ async fn bind(key: &'static str, address: SocketAddr) -> Result<(TcpListener, So
     let refused = |error: io::Error| Error::Bind {
         key,
         address,
-        reason: match error.kind() {
-            io::ErrorKind::AddrInUse => "address already in use".to_owned(),
-            _ => error.to_string(),
+        reason: if error.kind() == io::ErrorKind::AddrInUse {
+            "address already in use".to_owned()
+        } else {
+            error.to_string()
         },
     };
     let listener = TcpListener::bind(address).await.map_err(refused)?;
