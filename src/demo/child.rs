@@ -22,17 +22,17 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 /// How many lines are shown of what a command said before it ended.
 const LAST_WORDS: usize = 12;
 
-/// `$1` is the signal that stops it, `$2` the directory to remove in the end, or nothing; the rest is the command.
+/// `$1` is the directory to remove in the end, or nothing; the rest is the command.
 ///
 /// A background command of a shell that is not interactive reads /dev/null and ignores SIGINT; the watchers' own
 /// process group keeps Ctrl-C in a terminal from reaching them before the parent has decided what to do.
 /// Some servers send SIGTERM to their whole group when they end; the shell has more to do then.
 const WATCHDOG: &str = r#"
-signal=$1 remove=$2; shift 2
+remove=$1; shift
 trap : TERM
 exec 3<&0
 "$@" </dev/null 3<&- & command=$!
-{ read -r _ <&3; kill -s "$signal" "$command"; } 2>/dev/null & watch=$!
+{ read -r _ <&3; kill -TERM "$command"; } 2>/dev/null & watch=$!
 exec 3<&-
 while wait "$command"; status=$?; kill -0 "$command" 2>/dev/null; do :; done
 kill "$watch" 2>/dev/null
@@ -46,7 +46,6 @@ pub struct Builder {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     output: Option<PathBuf>,
-    signal: &'static str,
     remove: OsString,
 }
 
@@ -58,7 +57,6 @@ impl Builder {
             arguments: vec![program.as_ref().to_owned()],
             environment: Vec::new(),
             output: None,
-            signal: "TERM",
             remove: OsString::new(),
         }
     }
@@ -82,13 +80,6 @@ impl Builder {
     #[must_use]
     pub fn output(mut self, file: impl AsRef<Path>) -> Self {
         self.output = Some(file.as_ref().to_owned());
-        self
-    }
-
-    /// Stops it with another signal than TERM.
-    #[must_use]
-    pub fn stop_with(mut self, signal: &'static str) -> Self {
-        self.signal = signal;
         self
     }
 
@@ -116,7 +107,7 @@ impl Builder {
             None => Ok(Stdio::null()),
         };
         let mut process = Command::new("/bin/sh")
-            .args(["-c", WATCHDOG, "watchdog", self.signal])
+            .args(["-c", WATCHDOG, "watchdog"])
             .arg(self.remove)
             .args(self.arguments)
             .envs(self.environment)

@@ -3,7 +3,7 @@
 //! imap-proto, which async-imap hands every byte to, ends a session at the first response it does not know, panics on some,
 //! overflows the stack on nested ones, and needs quadratic time for long lines. So it never sees a byte of the server's. For every response
 //! async-imap gets one short line of the same kind (`* OK x`, `+ `, or the tag with its OK, NO or BAD), and the response itself,
-//! read by [`super::parse`], waits in order: after each `read_response()` that gave something, [`Guard::pop`] gives exactly one.
+//! read by `imap::parse`, waits in order: after each `read_response()` that gave something, [`Guard::pop`] gives exactly one.
 //!
 //! Invariants:
 //! * it reads from the socket only when polled, at most [`READ_SIZE`] bytes at a time, and only when async-imap was given all that is complete;

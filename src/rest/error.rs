@@ -12,7 +12,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) status: StatusCode,
-    pub(crate) error: RequestError,
+    pub(crate) error: Box<RequestError>,
 }
 
 /// Seconds a client should wait before it tries again.
@@ -22,7 +22,7 @@ impl Failure {
     pub(crate) fn new(status: StatusCode, fault: Fault, variables: &[&str]) -> Self {
         Self {
             status,
-            error: fault.error(variables),
+            error: Box::new(fault.error(variables)),
         }
     }
 

@@ -1,5 +1,9 @@
 //! What never changes about an object: header, structure, text. Read once, then kept (RFC 9051 §2.3.1.1: a UID's message
 //! is immutable).
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a server may say more than was asked, and codes are many: what is not named does not matter here"
+)]
 
 use std::sync::Arc;
 
@@ -215,6 +219,7 @@ impl Account {
         let internal_date = fetch.internal_date.as_deref().and_then(internal_date);
         let mut text = None;
         let mut cpim = None;
+        let mut cpim_bytes = Vec::new();
         if essence == "text/plain" {
             let charset = content_type
                 .as_ref()
@@ -224,9 +229,9 @@ impl Account {
                 .await?
                 .map(|bytes| message::text(&bytes, charset));
         } else if essence == "message/cpim" {
-            let bytes = self.cpim_bytes(located, first, octets, encoding).await?;
+            cpim_bytes = self.cpim_bytes(located, first, octets, encoding).await?;
             let complete = octets.is_some_and(|octets| octets <= CPIM_MOST);
-            cpim = Cpim::parse(&bytes);
+            cpim = Cpim::parse(&cpim_bytes);
             text = cpim
                 .as_ref()
                 .and_then(Cpim::text_content)
@@ -243,7 +248,7 @@ impl Account {
             (Some(_), _) => wrapped
                 .iter()
                 .filter(|part| part.first_level)
-                .map(virtual_part)
+                .map(|part| virtual_part(part, &cpim_bytes))
                 .collect(),
             (None, Some(BodyStructure::Multipart { parts, .. })) if multipart => {
                 self.parts(located, parts).await?
@@ -417,19 +422,16 @@ fn listed_part(id: String, part: &BodyStructure, size: Option<u64>) -> Part {
     }
 }
 
-fn virtual_part(part: &message::CpimPart) -> Part {
-    let octets = u64::try_from(part.range.len()).unwrap_or(u64::MAX);
+/// A part inside a message/cpim; its bytes are at hand, so its size is exact.
+fn virtual_part(part: &message::CpimPart, cpim: &[u8]) -> Part {
+    let bytes = cpim.get(part.range.clone()).unwrap_or_default();
     Part {
         id: part.id.clone(),
         content_type: part.content_type.clone(),
         content_id: part.content_id.clone(),
         content_location: part.content_location.clone(),
         content_disposition: part.content_disposition.clone(),
-        size: match part.encoding {
-            TransferEncoding::Identity => Some(octets),
-            TransferEncoding::Base64 => Some(base64_size(octets)),
-            TransferEncoding::QuotedPrintable => None,
-        },
+        size: u64::try_from(message::decode(part.encoding, bytes).len()).ok(),
     }
 }
 

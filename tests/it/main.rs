@@ -2,5 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "in a test it is an assertion")]
 
 mod bed;
+mod folders;
 mod guard;
+mod layers;
+mod log;
+mod objects;
 mod support;

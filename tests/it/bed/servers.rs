@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cpm_bridge::demo::dovecot::Tls;
+use cpm_bridge::demo::dovecot::{Dovecot, Options, Tls};
 use tokio::time::timeout;
 
 use crate::support::{
@@ -156,4 +156,23 @@ async fn read_all(proxy: &Proxy, command: &str) -> String {
     let mut text = String::new();
     stream.read_to_string(&mut text).await.unwrap();
     text
+}
+
+#[tokio::test]
+async fn a_directory_that_was_kept_serves_its_mail_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let start = async || {
+        let options = Options::new(directory.path());
+        Dovecot::start(options).await.unwrap()
+    };
+    let server = start().await;
+    let mut witness = Witness::login(server.imap(), "+15550100").await;
+    let message = b"Subject: x\r\n\r\nbody\r\n";
+    witness.append("INBOX", message, "", None).await;
+    server.stop().await.unwrap();
+
+    let server = start().await;
+    let mut witness = Witness::login(server.imap(), "+15550100").await;
+    assert_eq!(witness.examine("INBOX").await, 1);
+    server.stop().await.unwrap();
 }

@@ -225,6 +225,21 @@ async fn quoted_strings_are_unescaped() {
 }
 
 #[tokio::test]
+async fn text_that_looks_like_the_start_of_a_literal_is_text() {
+    let untagged = read_guarded(b"* OK [PARSE] near {40}\r\n+ {40}\r\n* NO {40}\r\n").await;
+    assert_eq!(untagged.len(), 2);
+    // A code that is not closed yet goes on behind its literal.
+    let mut untagged = read_guarded(b"* OK [X {3}\r\n\r\n] y] text\r\n").await;
+    let Some(Untagged::Status { code, .. }) = untagged.pop() else {
+        panic!()
+    };
+    assert_eq!(
+        (untagged.len(), code),
+        (0, Some(Code::Other("X".to_owned())))
+    );
+}
+
+#[tokio::test]
 async fn all_of_it_in_one_answer_leaves_the_session_usable() {
     let lines = "* ESEARCH UID\r\n* OK [ALERT]\u{e9}\r\n* METADATA \"INBOX\" (/a \"x\")\r\n* 1 FETCH (BINARY[1] ~{2}\r\n)( UID 3)\r\n* FOO\r\n\r\nmail text\r\n";
     let untagged = read_guarded(lines.as_bytes()).await;

@@ -5,6 +5,7 @@
 
 use std::{
     ffi::OsString,
+    hash::{DefaultHasher, Hash, Hasher},
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     process::Command,
@@ -26,7 +27,10 @@ impl Tree {
         let _guard = ONE_AT_A_TIME
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
-        let root = cache().join(name);
+        // Another list is another tree.
+        let mut hasher = DefaultHasher::new();
+        packages.hash(&mut hasher);
+        let root = cache().join(format!("{name}-{:016x}", hasher.finish()));
         if !root.exists() {
             unpack(&root, packages)
                 .unwrap_or_else(|reason| panic!("{name} is needed for this test: {reason}"));
@@ -101,7 +105,8 @@ fn unpack(root: &Path, packages: &[&str]) -> Result<(), String> {
     }
 }
 
-/// What an installation would add to the system, as far as it is libraries (and not, say, a mail server).
+/// What an installation would add to the system, as far as it is libraries (and not, say, a mail server) and the
+/// server one of them cannot do without.
 fn missing_libraries(packages: &[&str]) -> Result<Vec<String>, String> {
     let mut simulation = Command::new("apt-get");
     simulation.args(["--simulate", "--no-install-recommends", "install"]);
@@ -109,9 +114,9 @@ fn missing_libraries(packages: &[&str]) -> Result<Vec<String>, String> {
     let added = plan.lines().filter_map(|line| {
         let (name, version) = line.strip_prefix("Inst ")?.split_once(' ')?;
         // A version in brackets first is the one that is installed already.
-        let wanted =
-            name.starts_with("lib") && !name.ends_with("-dev") && !version.starts_with('[');
-        wanted.then(|| name.to_owned())
+        let library = name.starts_with("lib") && !name.ends_with("-dev");
+        let wanted = library || name == "gamin";
+        (wanted && !version.starts_with('[')).then(|| name.to_owned())
     });
     Ok(added.collect())
 }
