@@ -1,14 +1,27 @@
 //! Accepts connections, does TLS and HTTP/1.1 and HTTP/2, and drains.
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{Future, pending},
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use http::{Request, Response};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    server::{
+        conn::auto::Builder,
+        graceful::{GracefulShutdown, Watcher},
+    },
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
@@ -17,7 +30,10 @@ use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::{rest::Body, task};
+use crate::{
+    rest::{Body, BodyError},
+    task,
+};
 
 /// HTTP/2 streams of one connection.
 const STREAMS: u32 = 128;
@@ -25,7 +41,7 @@ const STREAMS: u32 = 128;
 /// What a connection may cost.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// To send a request's headers, and for the TLS handshake.
+    /// To send a request's headers, the first one's from the start of the connection, and for the TLS handshake.
     pub header_timeout: Duration,
     /// All headers of a request, bytes.
     pub header_bytes: usize,
@@ -58,35 +74,15 @@ pub async fn serve<S, F>(
             (Arc::clone(&builder), service.clone(), graceful.watcher());
         let (acceptor, aborted) = (acceptor.clone(), aborted.clone());
         let connection = async move {
-            let secure = acceptor.is_some();
-            let service = service_fn(move |request| {
-                let answer = service(request, peer, secure);
-                async move { Ok::<_, std::convert::Infallible>(answer.await) }
-            });
+            let wait = limits.header_timeout;
             match acceptor {
-                None => {
-                    watcher
-                        .watch(
-                            builder
-                                .serve_connection(TokioIo::new(stream), service)
-                                .into_owned(),
-                        )
-                        .await
-                }
-                Some(acceptor) => {
-                    match timeout(limits.header_timeout, acceptor.accept(stream)).await {
-                        Ok(Ok(stream)) => {
-                            watcher
-                                .watch(
-                                    builder
-                                        .serve_connection(TokioIo::new(stream), service)
-                                        .into_owned(),
-                                )
-                                .await
-                        }
-                        Ok(Err(_)) | Err(_) => Ok(()),
+                None => converse(stream, peer, false, wait, &builder, watcher, service).await,
+                Some(acceptor) => match timeout(wait, acceptor.accept(stream)).await {
+                    Ok(Ok(stream)) => {
+                        converse(stream, peer, true, wait, &builder, watcher, service).await
                     }
-                }
+                    Ok(Err(_)) | Err(_) => Ok(()),
+                },
             }
         };
         task::spawn(async move {
@@ -104,6 +100,44 @@ pub async fn serve<S, F>(
     drop(listener);
     if timeout(drain, graceful.shutdown()).await.is_err() {
         aborted.cancel();
+    }
+}
+
+/// Serves one connection. Its first request must be there within `wait`: hyper's own timeout starts only once the first
+/// bytes have told HTTP/1.1 from HTTP/2, so that who sends nothing would keep its permit for ever.
+async fn converse<I, S, F>(
+    stream: I,
+    peer: SocketAddr,
+    secure: bool,
+    wait: Duration,
+    builder: &Builder<TokioExecutor>,
+    watcher: Watcher,
+    service: S,
+) -> Result<(), BodyError>
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Fn(Request<Incoming>, SocketAddr, bool) -> F,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let asked = Arc::new(AtomicBool::new(false));
+    let service = {
+        let asked = Arc::clone(&asked);
+        service_fn(move |request| {
+            asked.store(true, Ordering::Relaxed);
+            let answer = service(request, peer, secure);
+            async move { Ok::<_, Infallible>(answer.await) }
+        })
+    };
+    let silence = async {
+        sleep(wait).await;
+        if asked.load(Ordering::Relaxed) {
+            pending::<()>().await;
+        }
+    };
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        outcome = watcher.watch(connection.into_owned()) => outcome,
+        () = silence => Ok(()),
     }
 }
 
@@ -151,4 +185,52 @@ fn builder(limits: Limits) -> Builder<TokioExecutor> {
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX));
     builder
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt, Full};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    const WAIT: Duration = Duration::from_millis(300);
+
+    /// A server with room for one connection.
+    async fn server() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let limits = Limits {
+            header_timeout: WAIT,
+            header_bytes: 8192,
+            connections: 1,
+        };
+        let answer = |_, _, _| async {
+            // Longer than the wait for headers: only silence is cut off, not work.
+            sleep(WAIT * 3).await;
+            let body = Full::new(bytes::Bytes::from_static(b"here"));
+            Response::new(body.map_err(|never| match never {}).boxed_unsync())
+        };
+        let stop = CancellationToken::new();
+        task::spawn(serve(listener, None, limits, stop, WAIT, answer));
+        address
+    }
+
+    #[tokio::test]
+    async fn who_sends_no_request_gives_up_the_place_to_who_does() {
+        let address = server().await;
+        for beginning in [&b""[..], b"PRI * HTTP/2.0\r\n", b"GET / HT"] {
+            let mut silent = TcpStream::connect(address).await.unwrap();
+            silent.write_all(beginning).await.unwrap();
+            let mut asking = TcpStream::connect(address).await.unwrap();
+            let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+            asking.write_all(request).await.unwrap();
+            let mut answer = String::new();
+            timeout(WAIT * 20, asking.read_to_string(&mut answer))
+                .await
+                .expect("no answer while another is silent")
+                .unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("here"));
+        }
+    }
 }

@@ -263,20 +263,16 @@ pub(super) fn failure(failure: &Failure) -> Response<Body> {
 }
 
 /// A payload on its way; a failure of the store half-way cuts the connection, so that nobody takes a piece for the whole.
-pub(super) fn payload(method: &Method, payload: store::Payload) -> Response<Body> {
+pub(super) fn payload(payload: store::Payload) -> Response<Body> {
     let store::Payload {
         content_type,
         length,
         chunks,
     } = payload;
-    let body = if method == Method::HEAD {
-        full(Vec::new())
-    } else {
-        Body::new(Chunks {
-            chunks,
-            left: length,
-        })
-    };
+    let body = Body::new(Chunks {
+        chunks,
+        left: length,
+    });
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     let content_type = HeaderValue::from_str(&content_type).ok();
@@ -301,6 +297,21 @@ pub(super) fn payload(method: &Method, payload: store::Payload) -> Response<Body
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     response
+}
+
+/// The answer to HEAD: that to GET without its bytes. Content-Length is that of GET, so it is absent where GET would not
+/// know it, and never part of a 204 (RFC 9110 §8.6).
+pub(super) fn without_body(response: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact()
+        && parts.status != StatusCode::NO_CONTENT
+    {
+        parts
+            .headers
+            .entry(header::CONTENT_LENGTH)
+            .or_insert(HeaderValue::from(length));
+    }
+    Response::from_parts(parts, full(Vec::new()))
 }
 
 /// Bytes as a body.
@@ -355,5 +366,58 @@ impl HttpBody for Chunks {
     fn size_hint(&self) -> SizeHint {
         self.left
             .map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(length: Option<u64>, chunks: Vec<Result<Bytes, store::Error>>) -> Response<Body> {
+        let (sender, receiver) = mpsc::channel(8);
+        for chunk in chunks {
+            sender.try_send(chunk).unwrap();
+        }
+        payload(store::Payload {
+            content_type: "image/png".to_owned(),
+            length,
+            chunks: receiver,
+        })
+    }
+
+    async fn read(response: Response<Body>) -> Result<Bytes, String> {
+        let body = response.into_body().collect().await;
+        body.map(http_body_util::Collected::to_bytes)
+            .map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn a_payload_that_is_not_what_was_announced_fails() {
+        let bytes = || Ok(Bytes::from_static(b"12345"));
+        assert_eq!(read(stream(Some(5), vec![bytes()])).await.unwrap(), "12345");
+        assert_eq!(read(stream(None, vec![bytes()])).await.unwrap(), "12345");
+        assert!(read(stream(Some(6), vec![bytes()])).await.is_err());
+        assert!(read(stream(Some(4), vec![bytes()])).await.is_err());
+        let broken = vec![bytes(), Err(store::Error::Timeout)];
+        assert!(read(stream(None, broken)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn head_has_the_length_of_get_and_no_bytes() {
+        let length = |response: &Response<Body>| {
+            let value = response.headers().get(header::CONTENT_LENGTH);
+            value.map(|value| value.to_str().unwrap().to_owned())
+        };
+        let bytes = || vec![Ok(Bytes::from_static(b"12345"))];
+        for (get, expected) in [
+            (empty(StatusCode::NOT_FOUND), Some("14")),
+            (no_content(), None),
+            (stream(Some(5), bytes()), Some("5")),
+            (stream(None, bytes()), None),
+        ] {
+            let head = without_body(get);
+            assert_eq!(length(&head).as_deref(), expected);
+            assert_eq!(read(head).await.unwrap(), "");
+        }
     }
 }

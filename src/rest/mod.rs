@@ -20,7 +20,7 @@ use futures_util::FutureExt;
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 use tokio::time::Instant;
-use tracing::{Instrument, error, field, info, info_span};
+use tracing::{Instrument, error, info, info_span};
 
 use self::error::Failure;
 pub use self::http::{Body, BodyError};
@@ -218,11 +218,7 @@ impl Service {
         let name = self
             .matched(request.uri().path())
             .map_or("unmatched", |(_, name)| name);
-        let span = info_span!(
-            "request",
-            id = id.to_str().unwrap_or_default(),
-            status = field::Empty
-        );
+        let span = info_span!("request", request.id = id.to_str().unwrap_or_default());
         let answer = AssertUnwindSafe(self.answer(request, peer, secure))
             .catch_unwind()
             .instrument(span.clone())
@@ -234,15 +230,7 @@ impl Service {
         });
         let mut response = answer.unwrap_or_else(|failure| http::failure(&failure));
         if method == Method::HEAD {
-            let length = hyper::body::Body::size_hint(response.body()).exact();
-            *response.body_mut() = http::full(Vec::new());
-            if let Some(length) =
-                length.filter(|_| !response.headers().contains_key(header::CONTENT_LENGTH))
-            {
-                response
-                    .headers_mut()
-                    .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-            }
+            response = http::without_body(response);
         }
         response.headers_mut().insert(http::REQUEST_ID, id);
         info!(
@@ -250,7 +238,7 @@ impl Service {
             %method,
             route = name,
             status = response.status().as_u16(),
-            milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         );
         response
     }

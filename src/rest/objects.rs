@@ -77,12 +77,12 @@ pub(super) async fn flag(call: Call, id: String, flag: String) -> Answer {
 
 pub(super) async fn whole_payload(call: Call, id: String) -> Answer {
     let stream = call.account.payload(&id).await?;
-    Ok(payload(&call.method, stream))
+    Ok(payload(stream))
 }
 
 pub(super) async fn payload_part(call: Call, id: String, part: String) -> Answer {
     let stream = call.account.payload_part(&id, &part).await?;
-    Ok(payload(&call.method, stream))
+    Ok(payload(stream))
 }
 
 pub(super) async fn path_to_id(call: Call) -> Answer {
