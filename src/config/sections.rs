@@ -21,7 +21,7 @@ pub struct HttpConfig {
     pub public_url: Option<String>,
     /// Path in front of `/nms`; empty, or with a slash at its beginning and none at its end.
     pub base_path: String,
-    /// Whose `Forwarded` and `X-Forwarded-*` are believed.
+    /// Whose `X-Forwarded-Proto` and `X-Forwarded-Host` are believed.
     pub trusted_proxies: Vec<Network>,
     /// HTTPS instead of HTTP.
     pub tls: Option<ServerTls>,

@@ -4,5 +4,7 @@
 mod bed;
 mod folders;
 mod guard;
+mod layers;
+mod log;
 mod objects;
 mod support;
