@@ -7,4 +7,5 @@ mod guard;
 mod layers;
 mod log;
 mod objects;
+mod smoke;
 mod support;
