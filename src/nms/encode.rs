@@ -93,6 +93,13 @@ pub(super) fn one_or_many<'de, D: Deserializer<'de>>(
     })
 }
 
+/// The same for a list whose absence means something else than its being empty.
+pub(super) fn one_or_many_if_any<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<String>>, D::Error> {
+    one_or_many(deserializer).map(Some)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

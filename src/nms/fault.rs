@@ -5,12 +5,24 @@ use serde::{Deserialize, Serialize};
 /// What a client is told when something cannot be done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestError {
+    /// Resources the error is about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub link: Vec<Link>,
     /// A problem of the request or of the service.
     #[serde(rename = "serviceException", skip_serializing_if = "Option::is_none")]
     pub service_exception: Option<Exception>,
     /// A rule that forbids it.
     #[serde(rename = "policyException", skip_serializing_if = "Option::is_none")]
     pub policy_exception: Option<Exception>,
+}
+
+/// A resource and what it is to the document it stands in (contract §7.4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// Relation, such as `folder`.
+    pub rel: String,
+    /// Absolute URL.
+    pub href: String,
 }
 
 /// Identifier, text with its placeholders unexpanded, and what stands for them.
@@ -106,11 +118,13 @@ impl Fault {
         };
         if message_id.starts_with("POL") {
             RequestError {
+                link: Vec::new(),
                 service_exception: None,
                 policy_exception: Some(exception),
             }
         } else {
             RequestError {
+                link: Vec::new(),
                 service_exception: Some(exception),
                 policy_exception: None,
             }

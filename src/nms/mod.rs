@@ -8,7 +8,7 @@ pub mod folder;
 pub mod object;
 pub mod operations;
 
-pub use fault::{Exception, Fault, RequestError};
+pub use fault::{Exception, Fault, Link, RequestError};
 pub use folder::*;
 pub use object::*;
 pub use operations::*;

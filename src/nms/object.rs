@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::encode::one_or_many;
+use super::encode::{one_or_many, one_or_many_if_any};
 
 /// One stored message as the contract shows it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -65,6 +65,15 @@ pub struct FlagList {
     /// URL of the flags resource.
     #[serde(rename = "resourceURL", skip_serializing_if = "Option::is_none")]
     pub resource_url: Option<String>,
+}
+
+/// What a client sends to replace all flags. An empty list is said, never meant by leaving it out: that would take every
+/// flag away for a misspelled member.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct NewFlagList {
+    /// Flag names.
+    #[serde(default, deserialize_with = "one_or_many_if_any")]
+    pub flag: Option<Vec<String>>,
 }
 
 /// One first-level part of a payload.

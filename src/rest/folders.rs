@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     nms::{
-        BulkResponseList, Fault, NewFolder,
+        BulkResponseList, Fault, Link, NewFolder,
         encode::{from_json, text_from_json},
     },
     store::{FolderQuery, ListFilter},
@@ -25,7 +25,21 @@ pub(super) async fn folders(call: Call) -> Answer {
     Ok(located(response, &reference.resource_url))
 }
 
+/// A folder that is not there is linked to in the answer (contract §1.2 row 13).
 pub(super) async fn folder(call: Call, id: String) -> Answer {
+    let href = call.urls.folder(&id);
+    folder_of(call, id).await.map_err(|mut failure| {
+        if failure.status == StatusCode::NOT_FOUND {
+            failure.error.link.push(Link {
+                rel: "folder".to_owned(),
+                href,
+            });
+        }
+        failure
+    })
+}
+
+async fn folder_of(call: Call, id: String) -> Answer {
     if call.method == Method::DELETE {
         call.account.delete_folder(&id).await?;
         return Ok(no_content());

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     nms::{
-        BulkResponse, BulkResponseList, Fault, FlagList, PathList, Reference, encode::from_json,
+        BulkResponse, BulkResponseList, Fault, NewFlagList, PathList, Reference, encode::from_json,
     },
     store,
 };
@@ -30,11 +30,10 @@ pub(super) async fn object(call: Call, id: String) -> Answer {
 
 pub(super) async fn flags(call: Call, id: String) -> Answer {
     let flags = if call.method == Method::PUT {
-        let wanted: FlagList = from_json("flagList", &call.body)?;
-        wanted.flag.iter().try_for_each(|flag| flag_name(flag))?;
-        call.account
-            .put_flags(&call.urls, &id, &wanted.flag)
-            .await?
+        let wanted: NewFlagList = from_json("flagList", &call.body)?;
+        let wanted = wanted.flag.ok_or_else(|| Failure::invalid("flag"))?;
+        wanted.iter().try_for_each(|flag| flag_name(flag))?;
+        call.account.put_flags(&call.urls, &id, &wanted).await?
     } else {
         call.account.flags(&call.urls, &id).await?
     };

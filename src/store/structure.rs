@@ -255,23 +255,13 @@ impl Account {
             }
             _ => Vec::new(),
         };
-        let length = match (encoding, octets) {
-            (TransferEncoding::Identity, octets) => octets,
-            // All of it is at hand, so its length after decoding is known.
-            (_, Some(octets))
-                if octets <= BODY_FIRST && u64::try_from(first.len()) == Ok(octets) =>
-            {
-                u64::try_from(message::decode(encoding, first).len()).ok()
-            }
-            _ => None,
-        };
         Ok(Structure {
             attributes: message::attributes(&header, internal_date, cpim.as_ref(), text.as_deref()),
             correlation_id: header.correlation_id(),
             correlation_tag: header.correlation_tag(),
             content_type: raw_type,
             encoding,
-            length,
+            length: payload_length(encoding, octets, first),
             has_payload: !inlined && !empty,
             parts,
             body,
@@ -377,6 +367,19 @@ impl Account {
             })
             .collect())
     }
+}
+
+/// Octets of a payload as it is served, when known exactly.
+fn payload_length(encoding: TransferEncoding, octets: Option<u64>, first: &[u8]) -> Option<u64> {
+    let octets = octets?;
+    if encoding == TransferEncoding::Identity {
+        return Some(octets);
+    }
+    // All of it may be at hand, and then so is its length after decoding.
+    let whole = octets <= BODY_FIRST && u64::try_from(first.len()) == Ok(octets);
+    whole
+        .then(|| u64::try_from(message::decode(encoding, first).len()).ok())
+        .flatten()
 }
 
 fn binary_sizes(completion: Completion, uid: u32) -> Vec<(String, u64)> {

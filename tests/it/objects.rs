@@ -231,6 +231,18 @@ async fn differences(bridge: &Bridge, path: &str, expected: &Value) -> Vec<Strin
             json!(payload.body.len().to_string()),
         );
     }
+    wrong.extend(part_differences(bridge, &object, wanted).await);
+    wrong
+}
+
+/// The listed parts, and the bytes that are served for each.
+async fn part_differences(bridge: &Bridge, object: &Value, wanted: &Value) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut compare = |what: &str, shown: Value, wanted: Value| {
+        if shown != wanted {
+            wrong.push(format!("{what}: shown {shown}, expected {wanted}"));
+        }
+    };
     let none = Vec::new();
     let parts = object["payloadPart"].as_array().unwrap_or(&none);
     let wanted_parts = wanted["parts"].as_array().unwrap_or(&none);
