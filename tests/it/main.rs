@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "in a test it is an assertion")]
 
 mod bed;
+mod cli;
+mod drain;
 mod folders;
 mod guard;
 mod layers;
