@@ -141,10 +141,6 @@ fn announcement(http: SocketAddr, admin: SocketAddr, imap: SocketAddr) -> String
          {path_to_id}\n\
          # what is in it\n\
          {curl} \"$({path_to_id} | {url})?listFilter=All\"\n\
-         # every message of the box that mentions the café\n\
-         {curl} -H 'Content-Type: application/json' -d \
-         '{{\"selectionCriteria\":{{\"maxEntries\":10,\"searchCriteria\":{{\"criterion\":[\
-         {{\"type\":\"AllTextAttributes\",\"value\":\"café\"}}]}}}}}}' '{base}/objects/operations/search'\n\
          # its health, and the same box over IMAP\n\
          curl -s http://{admin}/readyz\n\
          {curl} 'imap://{imap}/INBOX;UID=1'\n"

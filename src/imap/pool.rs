@@ -225,6 +225,12 @@ impl Pool {
         Ok(lease)
     }
 
+    /// Logs out on every connection at rest.
+    pub async fn close(&self) {
+        let idle = std::mem::take(&mut *self.idle());
+        futures_util::future::join_all(idle.iter().map(Connection::close)).await;
+    }
+
     /// Waits for the right to use a connection, and finds or makes one. A fresh one was not open before.
     async fn lease(
         self: &Arc<Self>,

@@ -9,7 +9,7 @@ mod signals;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -29,10 +29,13 @@ use crate::{
 
 /// What a running `/readyz` gets at the end.
 const ADMIN_DRAIN: Duration = Duration::from_secs(1);
+/// What logging out of all stores gets at the end.
+const LEAVE: Duration = Duration::from_secs(2);
 
 /// A running service.
 #[derive(Debug)]
 pub struct Running {
+    stores: Vec<Arc<Store>>,
     /// Where REST is served.
     pub http: SocketAddr,
     /// Where operators ask.
@@ -89,10 +92,8 @@ pub async fn start(config: &Config) -> Result<Running, Error> {
     let tls = server_tls(&config.http)?;
     let stores = stores(config)?;
     let draining = CancellationToken::new();
-    let operators = Arc::new(Admin::new(
-        stores.iter().map(|(store, _)| Arc::clone(store)).collect(),
-        draining.clone(),
-    ));
+    let opened: Vec<Arc<Store>> = stores.iter().map(|(store, _)| Arc::clone(store)).collect();
+    let operators = Arc::new(Admin::new(opened.clone(), draining.clone()));
     let settings = rest::Settings {
         public_url: config.http.public_url.clone(),
         base_path: config.http.base_path.clone(),
@@ -133,6 +134,7 @@ pub async fn start(config: &Config) -> Result<Running, Error> {
         },
     ));
     Ok(Running {
+        stores: opened,
         http,
         admin,
         draining,
@@ -148,6 +150,9 @@ impl Running {
         self.draining.cancel();
         // A task that panicked has ended too.
         let _ = self.http_task.await;
+        // The store is left as politely as it was entered, but not waited for long.
+        let leave = futures_util::future::join_all(self.stores.iter().map(|store| store.close()));
+        let _ = timeout(LEAVE, leave).await;
         self.stop_admin.cancel();
         let _ = self.admin_task.await;
     }

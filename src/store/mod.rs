@@ -196,6 +196,12 @@ impl Store {
         self.server.probe().await.map_err(|error| error.to_string())
     }
 
+    /// Logs out of the store on every connection that is at rest.
+    pub async fn close(&self) {
+        let accounts: Vec<Arc<Shared>> = self.accounts.iter().map(|(_, shared)| shared).collect();
+        futures_util::future::join_all(accounts.iter().map(|shared| shared.pool.close())).await;
+    }
+
     /// Proves the credentials against the store (or against a proof that is young enough) and opens the box.
     ///
     /// # Errors
