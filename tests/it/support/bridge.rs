@@ -27,6 +27,7 @@ pub(crate) struct Builder {
     messages: Vec<(String, String, String)>,
     store_settings: String,
     settings: String,
+    tls: &'static str,
 }
 
 impl Bridge {
@@ -40,6 +41,7 @@ impl Bridge {
             messages: Vec::new(),
             store_settings: String::new(),
             settings: String::new(),
+            tls: "off",
         }
     }
 
@@ -96,6 +98,22 @@ impl Bridge {
 }
 
 impl Builder {
+    /// The account's login.
+    pub(crate) fn login(&self) -> String {
+        self.account.login.clone()
+    }
+
+    /// The account's Dovecot.
+    pub(crate) fn imap(&self) -> SocketAddr {
+        self.account.imap
+    }
+
+    /// How the store is reached: `off` unless said otherwise.
+    pub(crate) fn tls(mut self, mode: &'static str) -> Self {
+        self.tls = mode;
+        self
+    }
+
     /// A message of `fixtures/messages/`, in a mailbox that is made if need be.
     pub(crate) fn message(self, mailbox: &str, fixture: &str) -> Self {
         self.flagged(mailbox, fixture, "")
@@ -140,9 +158,10 @@ impl Builder {
         let configuration = format!(
             "[http]\nlisten = \"127.0.0.1:0\"\n\
              [admin]\nlisten = \"127.0.0.1:0\"\n\
-             [[stores]]\nname = \"cpm\"\nhost = \"{}\"\nport = {}\ntls = \"off\"\n{}{}",
+             [[stores]]\nname = \"cpm\"\nhost = \"{}\"\nport = {}\ntls = \"{}\"\n{}{}",
             self.store.ip(),
             self.store.port(),
+            self.tls,
             self.store_settings,
             self.settings
         );

@@ -44,7 +44,12 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// Listens on a free loopback port, without a fault.
     pub(crate) async fn start(server: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0".parse().unwrap(), server).await
+    }
+
+    /// The same at an address of the caller's.
+    pub(crate) async fn start_at(address: SocketAddr, server: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let fault = Arc::new(Mutex::new(Fault::None));
         let shared = Arc::clone(&fault);
