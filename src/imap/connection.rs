@@ -156,6 +156,7 @@ impl Connection {
             session,
             literal_plus: capabilities.literal_plus(),
             command_timeout: endpoint.command_timeout,
+            most_bytes: endpoint.limits.command,
             idle_timeout: endpoint.idle_timeout,
             selection: None,
             shown: Arc::clone(&selected),
@@ -271,6 +272,7 @@ struct Driver {
     session: Session,
     literal_plus: bool,
     command_timeout: Duration,
+    most_bytes: u64,
     idle_timeout: Duration,
     selection: Option<Selected>,
     shown: Arc<Mutex<Option<MailboxName>>>,
@@ -460,6 +462,7 @@ impl Driver {
         }
         let mut segments = command.segments(self.literal_plus).into_iter().peekable();
         let first = segments.next().ok_or(Error::Argument)?;
+        let before = self.session.get_ref().taken();
         let tag = self.send_first(&first.bytes).await?;
         let mut completion = Completion::default();
         loop {
@@ -478,7 +481,8 @@ impl Driver {
                 }
                 Response::Untagged(data) => {
                     self.observe(&data);
-                    if completion.untagged.len() >= MOST_UNTAGGED {
+                    let bytes = self.session.get_ref().taken() - before;
+                    if completion.untagged.len() >= MOST_UNTAGGED || bytes > self.most_bytes {
                         return Err(Error::Protocol(
                             "more untagged data than any command asks for".to_owned(),
                         ));
