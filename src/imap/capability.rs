@@ -38,6 +38,17 @@ pub enum Deletion {
     GuardedExpunge,
 }
 
+/// How many messages are stored in one mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storing {
+    /// One APPEND for all (RFC 3502); it stores all or none.
+    Together,
+    /// Commands sent without waiting for the answers in between (LITERAL+, RFC 7888).
+    BackToBack,
+    /// One command after the other.
+    OneByOne,
+}
+
 impl Capabilities {
     /// From the names of a CAPABILITY response or code.
     pub fn new(names: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
@@ -109,6 +120,38 @@ impl Capabilities {
         self.has("ACL")
     }
 
+    /// Whether usage and limits can be asked for (RFC 9208).
+    #[must_use]
+    pub fn quota(&self) -> bool {
+        self.has("QUOTA")
+    }
+
+    /// How many messages are stored.
+    #[must_use]
+    pub fn storing(&self) -> Storing {
+        if self.has("MULTIAPPEND") {
+            Storing::Together
+        } else if self.literal_plus() {
+            Storing::BackToBack
+        } else {
+            Storing::OneByOne
+        }
+    }
+
+    /// Most octets of a message, where the server says so for all mailboxes (RFC 7889 §2).
+    #[must_use]
+    pub fn append_limit(&self) -> Option<u64> {
+        self.names
+            .iter()
+            .find_map(|name| name.strip_prefix("APPENDLIMIT=")?.parse().ok())
+    }
+
+    /// Whether the UIDs of what is appended and copied are told (RFC 4315).
+    #[must_use]
+    pub fn uid_plus(&self) -> bool {
+        self.has("UIDPLUS") || self.revision_2()
+    }
+
     /// Whether messages have a MODSEQ (RFC 7162). QRESYNC implies it.
     #[must_use]
     pub fn mod_seq(&self) -> bool {
@@ -140,7 +183,7 @@ impl Capabilities {
     /// How one message is taken away.
     #[must_use]
     pub fn deletion(&self) -> Deletion {
-        if self.has("UIDPLUS") || self.revision_2() {
+        if self.uid_plus() {
             Deletion::UidExpunge
         } else {
             Deletion::GuardedExpunge

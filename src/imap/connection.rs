@@ -130,6 +130,7 @@ enum Work {
     Run(Command),
     Open(MailboxName, Expected, Mode),
     Append(MailboxName, Vec<Message>),
+    AppendEach(MailboxName, Vec<Message>),
     Leave,
     Park,
     Close,
@@ -138,6 +139,7 @@ enum Work {
 #[derive(Debug)]
 enum Reply {
     Completion(Completion),
+    Each(Vec<Result<Completion, Error>>),
     Selected(Selected),
     Nothing,
 }
@@ -205,7 +207,7 @@ impl Connection {
     pub async fn run(&self, command: Command) -> Result<Completion, Error> {
         match self.request(Work::Run(command)).await? {
             Reply::Completion(completion) => Ok(completion),
-            Reply::Selected(_) | Reply::Nothing => Err(Error::Closed),
+            Reply::Each(_) | Reply::Selected(_) | Reply::Nothing => Err(Error::Closed),
         }
     }
 
@@ -225,7 +227,7 @@ impl Connection {
             .await?
         {
             Reply::Selected(selected) => Ok(selected),
-            Reply::Completion(_) | Reply::Nothing => Err(Error::Closed),
+            Reply::Completion(_) | Reply::Each(_) | Reply::Nothing => Err(Error::Closed),
         }
     }
 
@@ -246,7 +248,31 @@ impl Connection {
             .await?
         {
             Reply::Completion(completion) => Ok(completion),
-            Reply::Selected(_) | Reply::Nothing => Err(Error::Closed),
+            Reply::Each(_) | Reply::Selected(_) | Reply::Nothing => Err(Error::Closed),
+        }
+    }
+
+    /// Appends messages, each by a command of its own, without waiting in between. For servers with LITERAL+ only.
+    ///
+    /// # Errors
+    /// Each as for [`Self::append`].
+    pub async fn append_each(
+        &self,
+        mailbox: &MailboxName,
+        messages: Vec<Message>,
+    ) -> Vec<Result<Completion, Error>> {
+        let count = messages.len();
+        let none = |error: Error| (0..count).map(|_| Err(error.clone())).collect();
+        if self.is_closed() {
+            return none(Error::Unsent);
+        }
+        match self
+            .request(Work::AppendEach(mailbox.clone(), messages))
+            .await
+        {
+            Ok(Reply::Each(outcomes)) => outcomes,
+            Ok(Reply::Completion(_) | Reply::Selected(_) | Reply::Nothing) => none(Error::Closed),
+            Err(error) => none(error),
         }
     }
 
@@ -319,7 +345,7 @@ impl Driver {
         requests.close();
         while let Ok(request) = requests.try_recv() {
             let error = match request.work {
-                Work::Append(..) => Error::Unsent,
+                Work::Append(..) | Work::AppendEach(..) => Error::Unsent,
                 _ => Error::Closed,
             };
             let _ = request.reply.send(Err(error));
@@ -365,10 +391,10 @@ impl Driver {
                 return End::Logout(Some(request.reply));
             }
             let outcome = self.perform(request.work).instrument(request.span).await;
-            let broken = matches!(
-                outcome,
-                Err(Error::Closed | Error::Unsent | Error::Timeout | Error::Protocol(_))
-            );
+            let broken = match &outcome {
+                Ok(Reply::Each(outcomes)) => outcomes.iter().any(ends_connection),
+                outcome => ends_connection(outcome),
+            };
             let _ = request.reply.send(outcome);
             if broken {
                 return End::Broken;
@@ -386,6 +412,9 @@ impl Driver {
                 .map(Reply::Selected),
             Work::Append(mailbox, messages) => {
                 self.append(&mailbox, messages).await.map(Reply::Completion)
+            }
+            Work::AppendEach(mailbox, messages) => {
+                Ok(Reply::Each(self.append_each(&mailbox, messages).await))
             }
             Work::Leave => self.leave().await.map(|()| Reply::Nothing),
             Work::Park => {
@@ -588,6 +617,14 @@ impl Selected {
             _ => {}
         }
     }
+}
+
+/// Whether the connection cannot be used after this.
+fn ends_connection<T>(outcome: &Result<T, Error>) -> bool {
+    matches!(
+        outcome,
+        Err(Error::Closed | Error::Unsent | Error::Timeout | Error::Protocol(_))
+    )
 }
 
 fn finish(name: &'static str, tagged: Tagged, completion: Completion) -> Result<Completion, Error> {

@@ -193,6 +193,22 @@ impl Pool {
             .await
     }
 
+    /// Appends messages to a mailbox, each by a command of its own, without waiting in between (LITERAL+ only).
+    ///
+    /// # Errors
+    /// [`Error::Busy`] for all, or each as for [`Connection::append`].
+    pub async fn append_each(
+        self: &Arc<Self>,
+        mailbox: &MailboxName,
+        messages: Vec<Message>,
+    ) -> Result<Vec<Result<Completion, Error>>, Error> {
+        let lease = self.lease(None, false).await?;
+        lease.in_flight.store(true, Ordering::Relaxed);
+        let outcomes = lease.connection()?.append_each(mailbox, messages).await;
+        lease.in_flight.store(false, Ordering::Relaxed);
+        Ok(outcomes)
+    }
+
     /// A connection with the mailbox open for writing, `None` when it is not the mailbox expected. Only this step is repeated
     /// when the connection found was closed.
     ///

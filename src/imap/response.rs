@@ -183,6 +183,8 @@ pub enum Untagged {
     Namespace(Namespace),
     /// `* MYRIGHTS` (RFC 4314 §3.8): the letters.
     MyRights(String),
+    /// `* QUOTA` (RFC 9208 §4.2.1): each resource with its usage and its limit.
+    Quota(Vec<(String, u64, u64)>),
     /// `* ID` (RFC 2971)
     Id(Vec<(String, Option<String>)>),
     /// Anything else, or a known name with data that does not parse: the name in upper case, for logs.

@@ -246,7 +246,7 @@ impl Account {
     }
 
     /// Why a CREATE or RENAME was refused: by its code, else by what is there now (RFC 5530 codes are optional).
-    async fn explain(&self, tree: &Tree, path: &str, name: &str, code: Option<Code>) -> Error {
+    pub(super) async fn explain(&self, tree: &Tree, path: &str, name: &str, code: Option<Code>) -> Error {
         let conflict = || Error::Conflict(name.to_owned(), "name".to_owned());
         match code {
             Some(Code::AlreadyExists) => conflict(),
@@ -310,7 +310,7 @@ fn mailboxes(tree: &Tree, path: &str) -> Vec<MailboxName> {
         .collect()
 }
 
-fn mailbox_of(tree: &Tree, path: &str) -> Option<MailboxName> {
+pub(super) fn mailbox_of(tree: &Tree, path: &str) -> Option<MailboxName> {
     let levels: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
     tree.naming.mailbox(&levels)
 }
@@ -321,7 +321,7 @@ fn exists(tree: &Tree, path: &str) -> bool {
 }
 
 /// Whether a path is outside all configured roots.
-fn outside(tree: &Tree, path: &str) -> bool {
+pub(super) fn outside(tree: &Tree, path: &str) -> bool {
     !tree
         .roots()
         .into_iter()
@@ -329,7 +329,7 @@ fn outside(tree: &Tree, path: &str) -> bool {
 }
 
 /// A name that can be one level of a path, and that no server can mistake for something else.
-fn valid_name(name: &str) -> Result<(), Error> {
+pub(super) fn valid_name(name: &str) -> Result<(), Error> {
     let odd = name.is_empty()
         || name.len() > LONGEST_NAME
         || name

@@ -20,6 +20,7 @@ pub(super) enum Right {
     Write,
     DeleteMessage,
     Expunge,
+    Insert,
     CreateMailbox,
     DeleteMailbox,
 }
@@ -44,6 +45,7 @@ impl Right {
             Self::Write => "w",
             Self::DeleteMessage => "td",
             Self::Expunge => "ed",
+            Self::Insert => "i",
             Self::CreateMailbox => "kc",
             Self::DeleteMailbox => "xdc",
         };

@@ -67,6 +67,59 @@ impl Driver {
         outcome
     }
 
+    /// An APPEND for each message, sent back to back (RFC 9051 §5.5) where literals need not be asked for; one outcome each, in order.
+    pub(super) async fn append_each(
+        &mut self,
+        mailbox: &MailboxName,
+        messages: Vec<Message>,
+    ) -> Vec<Result<Completion, Error>> {
+        let started = Instant::now();
+        let count = messages.len();
+        let mut outcomes: Vec<Result<Completion, Error>> = Vec::with_capacity(count);
+        let mut tags = Vec::new();
+        let mut sent = self.still_there();
+        for message in messages {
+            if sent.is_err() {
+                break;
+            }
+            let mut tag = String::new();
+            sent = self.send_append(mailbox, message, &mut tag).await;
+            if sent.is_ok() {
+                tags.push(tag);
+            }
+        }
+        for tag in &tags {
+            let mut completion = Completion::default();
+            let answer = timeout(self.command_timeout, self.tagged(tag, &mut completion)).await;
+            let outcome = match answer {
+                Ok(Ok(tagged)) => finish("APPEND", tagged, completion),
+                Ok(Err(error)) => Err(error),
+                Err(_) => Err(Error::Timeout),
+            };
+            outcomes.push(outcome);
+        }
+        outcomes.resize_with(count, || Err(Error::Unsent));
+        let failed = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
+        self.log("APPEND", started, failed);
+        outcomes
+    }
+
+    /// One APPEND whose literal is not asked for.
+    async fn send_append(
+        &mut self,
+        mailbox: &MailboxName,
+        message: Message,
+        tag: &mut String,
+    ) -> Result<(), Error> {
+        let head = Command::new("APPEND").mailbox(mailbox);
+        let head = head.message(&message.flags, message.internal_date, message.octets, true);
+        // With LITERAL+ nothing in it is asked for either, so nothing is answered before the end.
+        self.begin(&head, tag, false, &mut Completion::default())
+            .await?;
+        self.send_message(message).await?;
+        self.write(b"\r\n", true).await
+    }
+
     async fn append_whole(
         &mut self,
         mailbox: &MailboxName,

@@ -1,4 +1,4 @@
-//! Responses about mailboxes and their contents: LIST, STATUS, NAMESPACE, ESEARCH, VANISHED, MYRIGHTS, and ID.
+//! Responses about mailboxes and their contents: LIST, STATUS, NAMESPACE, ESEARCH, VANISHED, MYRIGHTS, QUOTA, and ID.
 
 use super::super::MailboxName;
 use super::super::response::{ExtendedSearch, ListEntry, MailboxStatus, Namespace, Untagged};
@@ -136,6 +136,19 @@ pub(super) fn vanished(cursor: &mut Cursor<'_>) -> Option<Untagged> {
 pub(super) fn my_rights(cursor: &mut Cursor<'_>) -> Option<String> {
     cursor.astring()?;
     Some(text(&cursor.astring()?).into_owned())
+}
+
+/// RFC 9208 §4.2.1: the root, then triplets of name, usage and limit.
+pub(super) fn quota(cursor: &mut Cursor<'_>) -> Option<Vec<(String, u64, u64)>> {
+    cursor.astring()?;
+    let mut resources = Vec::new();
+    if !cursor.accept(b'(') {
+        return None;
+    }
+    while !cursor.accept(b')') {
+        resources.push((cursor.name()?, cursor.number()?, cursor.number()?));
+    }
+    Some(resources)
 }
 
 /// RFC 2971 §3.2: pairs of strings, or NIL for nothing.

@@ -284,6 +284,24 @@ fn extended_search_elements_come_in_any_order() {
 }
 
 #[test]
+fn rights_and_quotas_are_read() {
+    assert_eq!(
+        untagged("* MYRIGHTS \"a b\" lrswipkxte\r\n"),
+        Untagged::MyRights("lrswipkxte".to_owned())
+    );
+    assert_eq!(untagged("* MYRIGHTS INBOX\r\n"), other("MYRIGHTS"));
+    assert_eq!(
+        untagged("* QUOTA \"User quota\" (STORAGE 54 100 MESSAGE 0 5)\r\n"),
+        Untagged::Quota(vec![
+            ("STORAGE".to_owned(), 54, 100),
+            ("MESSAGE".to_owned(), 0, 5)
+        ])
+    );
+    assert_eq!(untagged("* QUOTA INBOX ()\r\n"), Untagged::Quota(Vec::new()));
+    assert_eq!(untagged("* QUOTA INBOX (STORAGE x 1)\r\n"), other("QUOTA"));
+}
+
+#[test]
 fn vanished_namespace_id_and_lists_of_words() {
     assert_eq!(
         untagged("* VANISHED (EARLIER) 300:310,405\r\n"),

@@ -1,0 +1,201 @@
+//! The folder that a new object goes to: found, or made with all that is missing above it (contract §3.3).
+
+use std::sync::Arc;
+
+use super::{
+    Account, Error,
+    folder_changes::{mailbox_of, outside, valid_name},
+    id::MailboxKey,
+    objects::well_formed,
+    tree::{Node, Tree},
+};
+use crate::{
+    imap::{self, Command, Expected, MailboxName, response::Code},
+    nms,
+};
+
+/// A folder that takes objects.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) path: String,
+    pub(super) mailbox: MailboxName,
+    pub(super) expected: Expected,
+    pub(super) key: MailboxKey,
+    /// What the client called it, for errors.
+    pub(super) given: String,
+    /// Whether it may be made when it is gone again.
+    pub(super) makes: bool,
+}
+
+/// A parent as the client names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Parent {
+    /// `parentFolder`: a URL.
+    Url(String),
+    /// `parentFolderPath`, or the default folder: made if need be.
+    Path(String),
+}
+
+impl Account {
+    /// What the object says of its parent.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for both, or for a path with controls or malformed levels.
+    pub(super) fn parent_named(&self, object: &nms::NewObject) -> Result<Parent, Error> {
+        match (&object.parent_folder, &object.parent_folder_path) {
+            (Some(_), Some(_)) => Err(Error::InvalidInput("parentFolder".to_owned())),
+            (Some(url), None) => Ok(Parent::Url(url.clone())),
+            (None, Some(path)) if path.chars().any(char::is_control) => {
+                Err(Error::InvalidInput("parentFolderPath".to_owned()))
+            }
+            (None, Some(path)) => Ok(Parent::Path(path.clone())),
+            (None, None) => Ok(Parent::Path(format!("/{}", self.store.default_folder))),
+        }
+    }
+
+    /// The folder of a parent.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] with the URL or path that is unknown or malformed, [`Error::CreationForbidden`] for the root that is the whole
+    /// box and for what is outside all roots, and why a missing folder could not be made.
+    pub(super) async fn target(&self, urls: &nms::Urls, parent: &Parent) -> Result<Target, Error> {
+        match parent {
+            Parent::Url(url) => {
+                let unknown = || Error::InvalidInput(url.clone());
+                let id = urls.folder_id(url).ok_or_else(unknown)?;
+                let id = self.seal.read_folder(&id).ok_or_else(unknown)?;
+                let mut tree = self.tree().await?;
+                if self.folder_path(&tree, &id).is_none() {
+                    tree = self.fresh_tree().await?;
+                }
+                let path = self.folder_path(&tree, &id).ok_or_else(unknown)?;
+                self.selectable(&tree, &path, url, false).await
+            }
+            Parent::Path(given) => {
+                if matches!(given.as_str(), "" | "/") {
+                    return Err(Error::CreationForbidden(given.clone()));
+                }
+                let malformed = |_| Error::InvalidInput(given.clone());
+                let path = with_inbox(well_formed(given).map_err(malformed)?);
+                for level in path[1..].split('/') {
+                    valid_name(level).map_err(malformed)?;
+                }
+                let tree = self.tree().await?;
+                if outside(&tree, &path) {
+                    return Err(Error::CreationForbidden(given.clone()));
+                }
+                self.selectable(&tree, &path, given, true).await
+            }
+        }
+    }
+
+    /// The folder of a path, made and made selectable if need be.
+    async fn selectable(
+        &self,
+        tree: &Tree,
+        path: &str,
+        given: &str,
+        makes: bool,
+    ) -> Result<Target, Error> {
+        if path.is_empty() {
+            return Err(Error::CreationForbidden(given.to_owned()));
+        }
+        if let Some(target) = target_in(tree, path, given, makes) {
+            return Ok(target);
+        }
+        // One at a time: who comes second finds what the first has made.
+        let _making = self.shared.making.lock().await;
+        let mut tree = self.fresh_tree().await?;
+        for (end, _) in path.match_indices('/').skip(1).chain([(path.len(), "")]) {
+            let level = &path[..end];
+            let known = tree.node(level);
+            if known.is_some_and(|node| node.expected.is_some() || level != path)
+                || outside(&tree, level)
+            {
+                continue;
+            }
+            tree = self.make(&tree, level).await?;
+        }
+        target_in(&tree, path, given, makes)
+            .ok_or_else(|| Error::Upstream("a folder that was made is not there".to_owned()))
+    }
+
+    /// Creates the mailbox of one level; a name that only had others below it keeps its id (product: ids).
+    async fn make(&self, tree: &Tree, path: &str) -> Result<Arc<Tree>, Error> {
+        let invalid = || Error::InvalidInput("parentFolderPath".to_owned());
+        let mailbox = mailbox_of(tree, path).ok_or_else(invalid)?;
+        let lease = self.pool.write(&[]).await?;
+        let outcome = lease.run(Command::new("CREATE").mailbox(&mailbox)).await;
+        drop(lease);
+        let made = self.fresh_tree().await?;
+        if let Some(node) = made.node(path).filter(|node| node.expected.is_some()) {
+            if let Some(before) = tree.node(path) {
+                let shown = self.shown_key(&before.key);
+                self.store
+                    .state
+                    .alias(&self.scope(), &shown.to_bytes(), &node.key.to_bytes());
+            }
+            return Ok(made);
+        }
+        Err(match outcome {
+            Ok(_) => invalid(),
+            Err(imap::Error::No { code, .. }) => match self.explain(&made, path, "", code).await {
+                Error::InvalidInput(_) | Error::Conflict(..) => invalid(),
+                error => error,
+            },
+            Err(error) => error.into(),
+        })
+    }
+
+    /// The folder after the store has said that it is gone.
+    pub(super) async fn target_again(&self, target: &Target) -> Result<Target, Error> {
+        let tree = self.fresh_tree().await?;
+        if !target.makes && tree.node(&target.path).is_none_or(|node| node.key != target.key) {
+            return Err(Error::InvalidInput(target.given.clone()));
+        }
+        self.selectable(&tree, &target.path, &target.given, target.makes)
+            .await
+    }
+}
+
+fn target_in(tree: &Tree, path: &str, given: &str, makes: bool) -> Option<Target> {
+    let Node {
+        mailbox,
+        expected,
+        key,
+        ..
+    } = tree.node(path)?;
+    Some(Target {
+        path: path.to_owned(),
+        mailbox: mailbox.clone(),
+        expected: expected.clone()?,
+        key: key.clone(),
+        given: given.to_owned(),
+        makes,
+    })
+}
+
+/// INBOX has one spelling (RFC 9051 §5.1), also where others are below it.
+fn with_inbox(path: &str) -> String {
+    let (first, rest) = path[1..].split_once('/').map_or_else(
+        || (&path[1..], String::new()),
+        |(first, rest)| (first, format!("/{rest}")),
+    );
+    if first.eq_ignore_ascii_case("INBOX") {
+        format!("/INBOX{rest}")
+    } else {
+        path.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inbox_is_found_in_any_spelling() {
+        assert_eq!(with_inbox("/inbox"), "/INBOX");
+        assert_eq!(with_inbox("/Inbox/a/b"), "/INBOX/a/b");
+        assert_eq!(with_inbox("/inboxes"), "/inboxes");
+    }
+}
