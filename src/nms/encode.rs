@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use serde_path_to_error::Segment;
 
 /// A body that cannot be read; names the member, or the root when no member is to blame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub fn to_json<T: Serialize>(root: &str, value: &T) -> Vec<u8> {
 /// Reads a body that may be wrapped in its root member or not.
 ///
 /// # Errors
-/// [`Malformed`] for what is no JSON object, or has a member of the wrong type.
+/// [`Malformed`] for what is no JSON object, or has a member of the wrong type: the innermost that is to blame.
 pub fn from_json<T: DeserializeOwned>(root: &str, bytes: &[u8]) -> Result<T, Malformed> {
     let malformed = |part: &str| Malformed {
         part: part.to_owned(),
@@ -48,14 +49,12 @@ pub fn from_json<T: DeserializeOwned>(root: &str, bytes: &[u8]) -> Result<T, Mal
         .into_iter()
         .filter(|(_, value)| !value.is_null())
         .collect();
-    let blame = content.clone();
-    serde_json::from_value(Value::Object(content)).map_err(|_| {
-        // The first member that alone does not fit is the one to name.
-        let culprit = blame.into_iter().find_map(|(name, value)| {
-            let alone = Value::Object(std::iter::once((name.clone(), value)).collect());
-            serde_json::from_value::<T>(alone).is_err().then_some(name)
+    serde_path_to_error::deserialize(Value::Object(content)).map_err(|error| {
+        let innermost = error.path().iter().filter_map(|segment| match segment {
+            Segment::Map { key } => Some(key.as_str()),
+            Segment::Seq { .. } | Segment::Enum { .. } | Segment::Unknown => None,
         });
-        malformed(culprit.as_deref().unwrap_or(root))
+        malformed(innermost.last().unwrap_or(root))
     })
 }
 
@@ -103,7 +102,7 @@ pub(super) fn one_or_many_if_any<'de, D: Deserializer<'de>>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nms::{FlagList, NewFolder, PathList};
+    use crate::nms::{FlagList, NewFolder, Object, PathList};
 
     fn malformed<T>(part: &str) -> Result<T, Malformed> {
         Err(Malformed {
@@ -136,6 +135,9 @@ mod tests {
     #[test]
     fn the_member_to_blame_is_named() {
         let read: Result<NewFolder, _> = from_json("folder", br#"{"folder":{"name":7}}"#);
+        assert_eq!(read, malformed("name"));
+        let body = br#"{"attributes":{"attribute":[{"name":"a","value":["x"]},{"name":{},"value":["x"]}]}}"#;
+        let read: Result<Object, _> = from_json("object", body);
         assert_eq!(read, malformed("name"));
         for body in [
             &b"[]"[..],
