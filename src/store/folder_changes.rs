@@ -246,7 +246,13 @@ impl Account {
     }
 
     /// Why a CREATE or RENAME was refused: by its code, else by what is there now (RFC 5530 codes are optional).
-    pub(super) async fn explain(&self, tree: &Tree, path: &str, name: &str, code: Option<Code>) -> Error {
+    pub(super) async fn explain(
+        &self,
+        tree: &Tree,
+        path: &str,
+        name: &str,
+        code: Option<Code>,
+    ) -> Error {
         let conflict = || Error::Conflict(name.to_owned(), "name".to_owned());
         match code {
             Some(Code::AlreadyExists) => conflict(),

@@ -14,10 +14,13 @@ pub mod id;
 mod locate;
 mod names;
 mod objects;
+mod parent;
 mod payload;
+mod place;
 mod refusal;
 mod structure;
 mod tree;
+mod turns;
 
 use std::{sync::Arc, time::Duration};
 
@@ -62,6 +65,7 @@ type Proof = [u8; 32];
 pub struct Store {
     name: String,
     roots: Vec<String>,
+    default_folder: String,
     objects: ObjectsConfig,
     connections_per_account: usize,
     server: Arc<Server>,
@@ -79,6 +83,8 @@ struct Shared {
     pool: Arc<Pool>,
     /// One proof at a time: guesses queue up behind each other, not in the pool.
     proving: tokio::sync::Mutex<()>,
+    /// Folders are made one at a time: who comes second finds what the first has made.
+    making: tokio::sync::Mutex<()>,
 }
 
 /// One box, opened by credentials the store has accepted; cheap to clone.
@@ -86,6 +92,7 @@ struct Shared {
 pub struct Account {
     store: Arc<Store>,
     login: String,
+    shared: Arc<Shared>,
     pool: Arc<Pool>,
     seal: Seal,
 }
@@ -155,6 +162,7 @@ impl Store {
         Ok(Arc::new(Self {
             name: config.name.clone(),
             roots: config.roots.clone(),
+            default_folder: config.default_folder.clone(),
             objects: objects.clone(),
             connections_per_account: config.max_connections_per_account,
             server: Arc::new(Server::new(endpoint, config.max_connections, wait)),
@@ -223,6 +231,7 @@ impl Store {
                 Arc::new(Shared {
                     pool,
                     proving: tokio::sync::Mutex::new(()),
+                    making: tokio::sync::Mutex::new(()),
                 })
             })
             .await;
@@ -231,6 +240,7 @@ impl Store {
             store: Arc::clone(self),
             login,
             pool: Arc::clone(&shared.pool),
+            shared,
             seal: Seal::new(&self.name, box_id.as_str()),
         })
     }

@@ -28,7 +28,7 @@ pub(super) struct Target {
 }
 
 /// A parent as the client names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Parent {
     /// `parentFolder`: a URL.
     Url(String),
@@ -42,14 +42,16 @@ impl Account {
     /// # Errors
     /// [`Error::InvalidInput`] for both, or for a path with controls or malformed levels.
     pub(super) fn parent_named(&self, object: &nms::NewObject) -> Result<Parent, Error> {
-        match (&object.parent_folder, &object.parent_folder_path) {
-            (Some(_), Some(_)) => Err(Error::InvalidInput("parentFolder".to_owned())),
-            (Some(url), None) => Ok(Parent::Url(url.clone())),
-            (None, Some(path)) if path.chars().any(char::is_control) => {
+        match object
+            .parent()
+            .map_err(|malformed| Error::InvalidInput(malformed.part))?
+        {
+            nms::Parent::Url(url) => Ok(Parent::Url(url.to_owned())),
+            nms::Parent::Path(path) if path.chars().any(char::is_control) => {
                 Err(Error::InvalidInput("parentFolderPath".to_owned()))
             }
-            (None, Some(path)) => Ok(Parent::Path(path.clone())),
-            (None, None) => Ok(Parent::Path(format!("/{}", self.store.default_folder))),
+            nms::Parent::Path(path) => Ok(Parent::Path(path.to_owned())),
+            nms::Parent::Unsaid => Ok(Parent::Path(format!("/{}", self.store.default_folder))),
         }
     }
 
@@ -150,7 +152,11 @@ impl Account {
     /// The folder after the store has said that it is gone.
     pub(super) async fn target_again(&self, target: &Target) -> Result<Target, Error> {
         let tree = self.fresh_tree().await?;
-        if !target.makes && tree.node(&target.path).is_none_or(|node| node.key != target.key) {
+        if !target.makes
+            && tree
+                .node(&target.path)
+                .is_none_or(|node| node.key != target.key)
+        {
             return Err(Error::InvalidInput(target.given.clone()));
         }
         self.selectable(&tree, &target.path, &target.given, target.makes)

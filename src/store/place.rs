@@ -95,8 +95,11 @@ impl Account {
         mut target: Target,
         letter: &mut Letter,
     ) -> Result<(Target, u32), Lost> {
-        let capabilities = self.pool.capabilities()?;
-        if capabilities.append_limit().is_some_and(|most| letter.octets > most) {
+        let capabilities = self.pool.capabilities().map_err(Error::from)?;
+        if capabilities
+            .append_limit()
+            .is_some_and(|most| letter.octets > most)
+        {
             return Err(Error::TooLarge.into());
         }
         let mut error = Error::Unavailable("the message could not be sent".to_owned());
@@ -106,7 +109,9 @@ impl Account {
             };
             match self.pool.append(&target.mailbox, vec![message]).await {
                 Ok(completion) => {
-                    let uids = self.placed(&mut target, completion, &[&letter.nonce]).await?;
+                    let uids = self
+                        .placed(&mut target, completion, &[&letter.nonce])
+                        .await?;
                     let uid = uids.first().copied().flatten();
                     let uid = uid.ok_or_else(|| Lost {
                         error: Error::Upstream("APPEND without effect".to_owned()),
@@ -117,7 +122,11 @@ impl Account {
                 Err(imap::Error::Closed | imap::Error::Timeout) => {
                     return self.look_for(target, &letter.nonce).await;
                 }
-                Err(refusal) => error = self.not_appended(&mut target, letter.octets, refusal).await?,
+                Err(refusal) => {
+                    error = self
+                        .not_appended(&mut target, letter.octets, refusal)
+                        .await?
+                }
             }
             if !letter.is_there() {
                 break;
@@ -159,7 +168,11 @@ impl Account {
                 // The mailbox was made anew between the look at the tree and the APPEND.
                 *target = self.target_again(target).await.map_err(unknown)?;
             }
-            let uids: Vec<u32> = ranges.into_iter().flatten().take(nonces.len() + 1).collect();
+            let uids: Vec<u32> = ranges
+                .into_iter()
+                .flatten()
+                .take(nonces.len() + 1)
+                .collect();
             if uid_validity == target.expected.uid_validity && uids.len() == nonces.len() {
                 return Ok(uids.into_iter().map(Some).collect());
             }
@@ -241,7 +254,11 @@ impl Account {
 
     /// Whether the store says that nothing more goes into the mailbox (RFC 9208 §4.1.2).
     async fn is_full(&self, target: &Target, octets: u64) -> bool {
-        if !self.pool.capabilities().is_ok_and(|capabilities| capabilities.quota()) {
+        if !self
+            .pool
+            .capabilities()
+            .is_ok_and(|capabilities| capabilities.quota())
+        {
             return false;
         }
         let command = Command::new("GETQUOTAROOT").mailbox(&target.mailbox);
@@ -273,4 +290,3 @@ fn unknown(error: Error) -> Lost {
         unknown: true,
     }
 }
-

@@ -1,6 +1,7 @@
 //! One integration binary: one module per capability, `support` for what they share.
 #![expect(clippy::unwrap_used, reason = "in a test it is an assertion")]
 
+mod append;
 mod authentication;
 mod bed;
 mod cli;

@@ -297,7 +297,10 @@ fn rights_and_quotas_are_read() {
             ("MESSAGE".to_owned(), 0, 5)
         ])
     );
-    assert_eq!(untagged("* QUOTA INBOX ()\r\n"), Untagged::Quota(Vec::new()));
+    assert_eq!(
+        untagged("* QUOTA INBOX ()\r\n"),
+        Untagged::Quota(Vec::new())
+    );
     assert_eq!(untagged("* QUOTA INBOX (STORAGE x 1)\r\n"), other("QUOTA"));
 }
 

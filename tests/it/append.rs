@@ -1,0 +1,202 @@
+//! APPEND on the wire: what is sent, when, and what is known about it when the connection breaks.
+
+use std::{io, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use chrono::DateTime;
+use cpm_bridge::{
+    config::TlsMode,
+    identity::{Credentials, Secret},
+    imap::{
+        Error, Flag, MailboxName, Pool, Server, connect::Endpoint, connection::Message,
+        guard::Limits, response::Code,
+    },
+    tls,
+};
+use futures_util::{StreamExt, stream};
+
+use crate::support::scripted::{Script, Scripted};
+
+async fn pool(server: &Scripted) -> Arc<Pool> {
+    let endpoint = Endpoint {
+        host: server.address().ip().to_string(),
+        port: server.address().port(),
+        tls: TlsMode::Off,
+        tls_config: tls::client(None).unwrap(),
+        connect_timeout: Duration::from_secs(20),
+        command_timeout: Duration::from_secs(20),
+        idle_timeout: Duration::from_secs(60),
+        limits: Limits::default(),
+    };
+    let server = Server::new(endpoint, 4, Duration::from_secs(20));
+    let pool = Arc::new(Pool::new(Arc::new(server), 4));
+    let credentials = Credentials {
+        login: "u".to_owned(),
+        password: Secret::new("p"),
+    };
+    pool.prove(credentials).await.unwrap();
+    pool
+}
+
+fn login(capabilities: &str) -> Script {
+    Script::new()
+        .send("* OK [CAPABILITY IMAP4rev1] ready")
+        .expect("{tag} LOGIN *")
+        .send(&format!(
+            "{{tag}} OK [CAPABILITY IMAP4rev1 {capabilities}] in"
+        ))
+}
+
+fn message(pieces: &[&'static str], octets: usize) -> Message {
+    let pieces: Vec<io::Result<Bytes>> = pieces
+        .iter()
+        .map(|piece| Ok(Bytes::from_static(piece.as_bytes())))
+        .collect();
+    Message {
+        flags: vec![Flag::parse("\\Seen").unwrap(), Flag::parse("$x").unwrap()],
+        internal_date: DateTime::parse_from_rfc3339("2026-07-01T10:20:30+02:00").unwrap(),
+        octets: u64::try_from(octets).unwrap(),
+        body: stream::iter(pieces).boxed(),
+    }
+}
+
+fn inbox() -> MailboxName {
+    MailboxName::from_wire("INBOX")
+}
+
+const HEAD: &str = "APPEND \"INBOX\" (\\Seen $x) \" 1-Jul-2026 10:20:30 +0200\"";
+
+#[tokio::test]
+async fn a_literal_is_asked_for_where_the_server_has_no_literal_plus() {
+    let script = login("UIDPLUS")
+        .expect(&format!("{{tag}} {HEAD} {{5}}"))
+        .send("+ go on")
+        .expect_literal()
+        .expect("")
+        .send("* 3 EXISTS")
+        .send("{tag} OK [APPENDUID 7 3] done");
+    let server = Scripted::start(vec![script]).await;
+    let pool = pool(&server).await;
+    let done = pool
+        .append(&inbox(), vec![message(&["he", "", "llo"], 5)])
+        .await
+        .unwrap();
+    assert_eq!(done.code, Some(Code::AppendUid(7, vec![3..=3])));
+    server.assert_played().await;
+}
+
+#[tokio::test]
+async fn with_literal_plus_small_messages_are_sent_at_once_and_several_by_one_command() {
+    let script = login("LITERAL+ MULTIAPPEND UIDPLUS")
+        .expect(&format!("{{tag}} {HEAD} {{2+}}"))
+        .expect_literal()
+        .expect(" (\\Seen $x) \" 1-Jul-2026 10:20:30 +0200\" {3+}")
+        .expect_literal()
+        .expect("")
+        .send("{tag} OK [APPENDUID 7 3:4] done");
+    let server = Scripted::start(vec![script]).await;
+    let pool = pool(&server).await;
+    let both = vec![message(&["ab"], 2), message(&["cde"], 3)];
+    let done = pool.append(&inbox(), both).await.unwrap();
+    assert_eq!(done.code, Some(Code::AppendUid(7, vec![3..=4])));
+    server.assert_played().await;
+}
+
+#[tokio::test]
+async fn back_to_back_commands_have_an_outcome_each() {
+    let script = login("LITERAL+ UIDPLUS")
+        .expect(&format!("{{tag1}} {HEAD} {{2+}}"))
+        .expect_literal()
+        .expect("")
+        .expect(&format!("{{tag2}} {HEAD} {{2+}}"))
+        .expect_literal()
+        .expect("")
+        .send("{tag1} NO [OVERQUOTA] full")
+        .send("{tag2} OK [APPENDUID 7 4] done")
+        .expect("{tag} NOOP")
+        .send("{tag} OK done");
+    let server = Scripted::start(vec![script]).await;
+    let pool = pool(&server).await;
+    let both = vec![message(&["ab"], 2), message(&["cd"], 2)];
+    let outcomes = pool.append_each(&inbox(), both).await.unwrap();
+    assert_eq!(
+        outcomes[0].as_ref().err(),
+        Some(&Error::No {
+            command: "APPEND",
+            code: Some(Code::OverQuota)
+        })
+    );
+    assert_eq!(
+        outcomes[1].as_ref().unwrap().code,
+        Some(Code::AppendUid(7, vec![4..=4]))
+    );
+    // The connection is as good as before.
+    pool.read(cpm_bridge::imap::Command::new("NOOP"))
+        .await
+        .unwrap();
+    server.assert_played().await;
+}
+
+#[tokio::test]
+async fn a_refusal_before_the_literal_costs_no_octet_and_no_connection() {
+    let script = login("")
+        .expect("{tag} APPEND *")
+        .send("{tag} NO [TRYCREATE] no such mailbox")
+        .expect("{tag} NOOP")
+        .send("{tag} OK done");
+    let server = Scripted::start(vec![script]).await;
+    let pool = pool(&server).await;
+    let refused = pool.append(&inbox(), vec![message(&["hello"], 5)]).await;
+    assert_eq!(
+        refused.err(),
+        Some(Error::No {
+            command: "APPEND",
+            code: Some(Code::TryCreate)
+        })
+    );
+    pool.read(cpm_bridge::imap::Command::new("NOOP"))
+        .await
+        .unwrap();
+    server.assert_played().await;
+}
+
+#[tokio::test]
+async fn a_message_that_breaks_off_or_grows_is_never_completed() {
+    for (pieces, octets) in [(&["he"][..], 5), (&["hello", "!"][..], 5)] {
+        let script = login("LITERAL+")
+            .expect(&format!("{{tag}} {HEAD} {{{octets}+}}"))
+            .stall();
+        let server = Scripted::start(vec![script]).await;
+        let pool = pool(&server).await;
+        let outcome = pool.append(&inbox(), vec![message(pieces, octets)]).await;
+        assert_eq!(outcome.err(), Some(Error::Unsent));
+        // The server sees the end of the connection inside the command.
+        server.assert_played().await;
+    }
+}
+
+#[tokio::test]
+async fn only_what_was_sent_whole_has_an_unknown_outcome() {
+    let invited = |script: Script| script.expect("{tag} APPEND *").send("+ go on");
+    for (script, outcome) in [
+        (login("").expect("{tag} APPEND *").close(), Error::Unsent),
+        (
+            invited(login("")).expect_literal().expect("").close(),
+            Error::Closed,
+        ),
+        (
+            invited(login(""))
+                .expect_literal()
+                .expect("")
+                .send("* BYE now")
+                .close(),
+            Error::Closed,
+        ),
+    ] {
+        let server = Scripted::start(vec![script]).await;
+        let pool = pool(&server).await;
+        let result = pool.append(&inbox(), vec![message(&["hello"], 5)]).await;
+        assert_eq!(result.err(), Some(outcome));
+        server.assert_played().await;
+    }
+}
