@@ -3,8 +3,17 @@
 //! Strict in what is sent: one member named after the root element, arrays for what can repeat. Tolerant in what is taken:
 //! the root member may be missing, a list may be a single value, `null` is absent, unknown members are ignored.
 
-use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use std::{fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{
+        self, DeserializeOwned, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+        value::{MapAccessDeserializer, SeqAccessDeserializer},
+    },
+};
 use serde_json::Value;
+use serde_path_to_error::Segment;
 
 /// A body that cannot be read; names the member, or the root when no member is to blame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +39,7 @@ pub fn to_json<T: Serialize>(root: &str, value: &T) -> Vec<u8> {
 /// Reads a body that may be wrapped in its root member or not.
 ///
 /// # Errors
-/// [`Malformed`] for what is no JSON object, or has a member of the wrong type.
+/// [`Malformed`] for what is no JSON object, or has a member of the wrong type: the innermost that is to blame.
 pub fn from_json<T: DeserializeOwned>(root: &str, bytes: &[u8]) -> Result<T, Malformed> {
     let malformed = |part: &str| Malformed {
         part: part.to_owned(),
@@ -48,14 +57,12 @@ pub fn from_json<T: DeserializeOwned>(root: &str, bytes: &[u8]) -> Result<T, Mal
         .into_iter()
         .filter(|(_, value)| !value.is_null())
         .collect();
-    let blame = content.clone();
-    serde_json::from_value(Value::Object(content)).map_err(|_| {
-        // The first member that alone does not fit is the one to name.
-        let culprit = blame.into_iter().find_map(|(name, value)| {
-            let alone = Value::Object(std::iter::once((name.clone(), value)).collect());
-            serde_json::from_value::<T>(alone).is_err().then_some(name)
+    serde_path_to_error::deserialize(Value::Object(content)).map_err(|error| {
+        let innermost = error.path().iter().filter_map(|segment| match segment {
+            Segment::Map { key } => Some(key.as_str()),
+            Segment::Seq { .. } | Segment::Enum { .. } | Segment::Unknown => None,
         });
-        malformed(culprit.as_deref().unwrap_or(root))
+        malformed(innermost.last().unwrap_or(root))
     })
 }
 
@@ -75,35 +82,99 @@ pub fn text_from_json(root: &str, bytes: &[u8]) -> Result<String, Malformed> {
     }
 }
 
-/// A list, or the one value of it.
-pub(super) fn one_or_many<'de, D: Deserializer<'de>>(
+/// A list of anything, or the one element of it (contract §2.2).
+pub(super) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
-) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum OneOrMany {
-        One(String),
-        Many(Vec<String>),
-        Nothing(()),
-    }
-    Ok(match OneOrMany::deserialize(deserializer)? {
-        OneOrMany::One(value) => vec![value],
-        OneOrMany::Many(values) => values,
-        OneOrMany::Nothing(()) => Vec::new(),
-    })
+) -> Result<Vec<T>, D::Error> {
+    deserializer.deserialize_any(List(PhantomData))
 }
 
 /// The same for a list whose absence means something else than its being empty.
-pub(super) fn one_or_many_if_any<'de, D: Deserializer<'de>>(
+pub(super) fn list_if_any<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
-) -> Result<Option<Vec<String>>, D::Error> {
-    one_or_many(deserializer).map(Some)
+) -> Result<Option<Vec<T>>, D::Error> {
+    list(deserializer).map(Some)
+}
+
+/// A container of members, empty for `null` (contract §2.2). A bare list is refused: serde would take its elements for the
+/// members, one after the other.
+pub(super) fn members<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    deserializer.deserialize_any(Members(PhantomData))
+}
+
+/// A list of texts; numbers and booleans are taken as they are written.
+pub(super) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let text = |value: Value| match value {
+        Value::String(text) => Ok(text),
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Bool(truth) => Ok(truth.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => Err(de::Error::custom("expected text")),
+    };
+    list(deserializer)?.into_iter().map(text).collect()
+}
+
+struct Members<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for Members<T> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("members")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(members))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<T, E> {
+        Ok(T::default())
+    }
+}
+
+struct List<T>(PhantomData<T>);
+
+/// The one element, given as one of serde's scalars.
+macro_rules! one {
+    ($visit:ident, $scalar:ty) => {
+        fn $visit<E: de::Error>(self, value: $scalar) -> Result<Self::Value, E> {
+            T::deserialize(value.into_deserializer()).map(|one| vec![one])
+        }
+    };
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list or one element of it")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, elements: A) -> Result<Self::Value, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(elements))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(members)).map(|one| vec![one])
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+        Ok(Vec::new())
+    }
+
+    one!(visit_bool, bool);
+    one!(visit_i64, i64);
+    one!(visit_u64, u64);
+    one!(visit_f64, f64);
+    one!(visit_string, String);
+    one!(visit_str, &str);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nms::{FlagList, NewFolder, PathList};
+    use crate::nms::{FlagList, NewFolder, Object, PathList};
 
     fn malformed<T>(part: &str) -> Result<T, Malformed> {
         Err(Malformed {
@@ -136,6 +207,9 @@ mod tests {
     #[test]
     fn the_member_to_blame_is_named() {
         let read: Result<NewFolder, _> = from_json("folder", br#"{"folder":{"name":7}}"#);
+        assert_eq!(read, malformed("name"));
+        let body = br#"{"attributes":{"attribute":[{"name":"a","value":["x"]},{"name":{},"value":["x"]}]}}"#;
+        let read: Result<Object, _> = from_json("object", body);
         assert_eq!(read, malformed("name"));
         for body in [
             &b"[]"[..],

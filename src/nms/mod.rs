@@ -2,12 +2,14 @@
 //!
 //! Serde only: no I/O, no async, no IMAP, no HTTP library.
 
+pub mod creation;
 pub mod encode;
 pub mod fault;
 pub mod folder;
 pub mod object;
 pub mod operations;
 
+pub use creation::{NewObject, NewObjectList, Parent};
 pub use fault::{Exception, Fault, Link, RequestError};
 pub use folder::*;
 pub use object::*;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::encode::{one_or_many, one_or_many_if_any};
+use super::encode::{list, list_if_any, texts};
 
 /// One stored message as the contract shows it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -43,7 +43,7 @@ pub struct Object {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct AttributeList {
     /// Zero or more attributes.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     pub attribute: Vec<Attribute>,
 }
 
@@ -51,8 +51,11 @@ pub struct AttributeList {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attribute {
     /// Compared case-insensitively.
+    #[serde(default)]
     pub name: String,
-    /// Decoded Unicode text, in the order of the repeated fields.
+    /// Decoded Unicode text, in the order of the repeated fields. A client may write a single value, and numbers and
+    /// booleans.
+    #[serde(default, deserialize_with = "texts")]
     pub value: Vec<String>,
 }
 
@@ -60,7 +63,7 @@ pub struct Attribute {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FlagList {
     /// Flag names such as `\Seen` or `$Forwarded`.
-    #[serde(default, deserialize_with = "one_or_many")]
+    #[serde(default, deserialize_with = "list")]
     pub flag: Vec<String>,
     /// URL of the flags resource.
     #[serde(rename = "resourceURL", skip_serializing_if = "Option::is_none")]
@@ -72,7 +75,7 @@ pub struct FlagList {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 pub struct NewFlagList {
     /// Flag names.
-    #[serde(default, deserialize_with = "one_or_many_if_any")]
+    #[serde(default, deserialize_with = "list_if_any")]
     pub flag: Option<Vec<String>>,
 }
 

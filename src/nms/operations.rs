@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{encode::one_or_many, fault::RequestError, folder::Reference};
+use super::{encode::list, fault::RequestError, folder::Reference};
 
 /// Paths to be resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 pub struct PathList {
     /// At least one.
-    #[serde(default, deserialize_with = "one_or_many")]
+    #[serde(default, deserialize_with = "list")]
     pub path: Vec<String>,
 }
 
