@@ -7,7 +7,7 @@
 //! server  admin → rest → store → imap
 //!                  │       ├→ state
 //!                  └→ auth └→ message
-//! leaves for all: config · identity · task · tls · clock      nms: for rest, store, state
+//! leaves for all: config · identity · task · tls · clock      nms: for rest, store, state      spool: for rest, store
 //! ```
 //!
 //! `imap` says *mailbox, message, keyword*; `nms` and `rest` say *folder, object, flag*; `store` is the
@@ -27,6 +27,7 @@ pub mod probe;
 pub mod rest;
 pub mod serve;
 pub mod server;
+pub mod spool;
 pub mod state;
 pub mod store;
 pub mod task;

@@ -15,7 +15,7 @@ mod sections;
 mod stores;
 
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
 };
 
@@ -73,6 +73,16 @@ impl Config {
         Self::assemble(text, Vec::new())
     }
 
+    /// Where uploads wait that do not fit into memory: `http.spool_dir`, else beside the state, else where the system keeps
+    /// what is temporary.
+    #[must_use]
+    pub fn spool_directory(&self) -> PathBuf {
+        let chosen = self.http.spool_dir.clone();
+        chosen
+            .or_else(|| self.state.directory())
+            .unwrap_or_else(env::temp_dir)
+    }
+
     fn assemble(text: &str, variables: Vec<environment::Variable>) -> Result<Self, Error> {
         let mut config: Self =
             toml::from_str(text).map_err(|error| Error::in_file(text, &error))?;
@@ -100,6 +110,7 @@ impl Config {
             resolve(&mut tls.certificate);
             resolve(&mut tls.key);
         }
+        self.http.spool_dir.iter_mut().for_each(resolve);
         self.stores
             .iter_mut()
             .filter_map(|store| store.tls_ca.as_mut())

@@ -3,7 +3,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     ops::RangeInclusive,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use serde::Deserialize;
@@ -25,6 +25,8 @@ pub struct HttpConfig {
     pub trusted_proxies: Vec<Network>,
     /// HTTPS instead of HTTP.
     pub tls: Option<ServerTls>,
+    /// Directory for uploads that do not fit into memory; see [`Config::spool_directory`](super::Config::spool_directory).
+    pub spool_dir: Option<PathBuf>,
     /// Seconds that running requests get at the end.
     pub drain: u64,
 }
@@ -94,6 +96,8 @@ pub struct LimitsConfig {
     pub connections: usize,
     /// JSON and XML bodies, bytes.
     pub body: usize,
+    /// A whole multipart request, bytes.
+    pub upload: u64,
     /// All request headers, bytes.
     pub header: usize,
     /// Seconds to send a request's headers.
@@ -102,7 +106,7 @@ pub struct LimitsConfig {
     pub body_timeout: u64,
     /// Largest `maxEntries` granted.
     pub page: usize,
-    /// Paths in one pathToId list.
+    /// Items in one bulk request: paths, objects, attachments.
     pub bulk: usize,
 }
 
@@ -152,6 +156,7 @@ impl Default for HttpConfig {
             base_path: String::new(),
             trusted_proxies: Vec::new(),
             tls: None,
+            spool_dir: None,
             drain: 10,
         }
     }
@@ -193,6 +198,7 @@ impl Default for LimitsConfig {
         Self {
             connections: 10_000,
             body: 1_048_576,
+            upload: 268_435_456,
             header: 32_768,
             header_timeout: 10,
             body_timeout: 30,
@@ -210,6 +216,13 @@ impl HttpConfig {
         self.base_path = base_path(&self.base_path)
             .ok_or_else(|| Error::value("http.base_path", "expected a path such as /prefix"))?;
         within("http.drain", self.drain, 0..=3600)?;
+        if self
+            .spool_dir
+            .as_ref()
+            .is_some_and(|path| path.as_os_str().is_empty())
+        {
+            return Err(Error::value("http.spool_dir", "expected a directory"));
+        }
         if let Some(tls) = &self.tls {
             for (key, path) in [("certificate", &tls.certificate), ("key", &tls.key)] {
                 if path.as_os_str().is_empty() {
@@ -237,6 +250,15 @@ impl AuthConfig {
 }
 
 impl StateConfig {
+    /// The directory of the file it is kept in, if it is.
+    pub(super) fn directory(&self) -> Option<PathBuf> {
+        let file = self.url.strip_prefix("file:")?;
+        // A bare name has an empty parent, which is no directory that can be opened.
+        Path::new(file)
+            .parent()
+            .map(|parent| Path::new(".").join(parent))
+    }
+
     pub(super) fn validate(&self) -> Result<(), Error> {
         match self.url.as_str() {
             "memory:" => Ok(()),
@@ -263,6 +285,7 @@ impl LimitsConfig {
     pub(super) fn validate(&self) -> Result<(), Error> {
         within("limits.connections", self.connections, 1..=1_000_000)?;
         within("limits.body", self.body, 1024..=1 << 30)?;
+        within("limits.upload", self.upload, 1024..=1 << 40)?;
         // hyper cannot work with a smaller buffer.
         within("limits.header", self.header, 8192..=1 << 20)?;
         within("limits.header_timeout", self.header_timeout, 1..=3600)?;

@@ -113,6 +113,7 @@ fn values_out_of_range_name_their_key() {
         ),
         ("limits", "connections = 0", "limits.connections"),
         ("limits", "body = 0", "limits.body"),
+        ("limits", "upload = 1023", "limits.upload"),
         ("limits", "header = 1024", "limits.header"),
         ("limits", "header_timeout = 0", "limits.header_timeout"),
         ("limits", "body_timeout = 3601", "limits.body_timeout"),
@@ -263,9 +264,10 @@ fn half_a_certificate_is_a_mistake() {
 fn paths_in_the_file_are_relative_to_it() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("cpm.toml");
-    let http = "[http]\ntls = { certificate = \"tls/server.pem\", key = \"/etc/key.pem\" }\n";
+    let http = "[http]\nspool_dir = \"spool\"\ntls = { certificate = \"tls/server.pem\", key = \"/etc/key.pem\" }\n";
     fs::write(&file, format!("{http}{STORE}tls_ca = \"ca.pem\"\n")).unwrap();
     let config = Config::load(&file).unwrap();
+    assert_eq!(config.spool_directory(), directory.path().join("spool"));
     let tls = config.http.tls.unwrap();
     assert_eq!(tls.certificate, directory.path().join("tls/server.pem"));
     assert_eq!(tls.key, Path::new("/etc/key.pem"));
@@ -273,6 +275,20 @@ fn paths_in_the_file_are_relative_to_it() {
         config.stores[0].tls_ca,
         Some(directory.path().join("ca.pem"))
     );
+}
+
+#[test]
+fn uploads_wait_beside_the_state_where_nothing_else_is_said() {
+    let mut config = Config::from_toml(STORE).unwrap();
+    assert_eq!(config.spool_directory(), std::env::temp_dir());
+    config.state.url = "file:/var/lib/bridge/state.redb".to_owned();
+    assert_eq!(config.spool_directory(), Path::new("/var/lib/bridge"));
+    config.state.url = "file:state.redb".to_owned();
+    assert_eq!(config.spool_directory(), Path::new("."));
+    config.http.spool_dir = Some("/spool".into());
+    assert_eq!(config.spool_directory(), Path::new("/spool"));
+    let empty = mistake(&format!("[http]\nspool_dir = \"\"\n{STORE}"));
+    assert!(empty.starts_with("http.spool_dir: "), "{empty}");
 }
 
 #[test]

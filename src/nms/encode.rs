@@ -58,11 +58,11 @@ pub fn from_json<T: DeserializeOwned>(root: &str, bytes: &[u8]) -> Result<T, Mal
         .filter(|(_, value)| !value.is_null())
         .collect();
     serde_path_to_error::deserialize(Value::Object(content)).map_err(|error| {
-        let innermost = error.path().iter().filter_map(|segment| match segment {
+        let innermost = error.path().iter().rev().find_map(|segment| match segment {
             Segment::Map { key } => Some(key.as_str()),
             Segment::Seq { .. } | Segment::Enum { .. } | Segment::Unknown => None,
         });
-        malformed(innermost.last().unwrap_or(root))
+        malformed(innermost.unwrap_or(root))
     })
 }
 

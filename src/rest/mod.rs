@@ -29,6 +29,7 @@ use crate::{
     config::{LimitsConfig, Network},
     identity::BoxRules,
     nms::Urls,
+    spool::Spool,
     store::{Account, Store},
 };
 
@@ -127,6 +128,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<Network>,
     /// What a client can run into.
     pub limits: LimitsConfig,
+    /// Where uploads wait.
+    pub spool: Spool,
 }
 
 /// The REST service.
@@ -378,6 +381,7 @@ mod tests {
             base_path: "/phone".to_owned(),
             trusted_proxies: Vec::new(),
             limits: LimitsConfig::default(),
+            spool: Spool::new(std::env::temp_dir(), 0).unwrap(),
         };
         Service::new(settings, Vec::new()).unwrap()
     }

@@ -22,11 +22,14 @@ use crate::{
     config::{self, Config, HttpConfig, StoreConfig, TlsMode},
     identity::BoxRules,
     rest, server,
+    spool::Spool,
     state::{MemoryState, State},
     store::Store,
     task, tls,
 };
 
+/// Octets of one upload that are kept in memory; from there on it is on disk.
+const UPLOAD_IN_MEMORY: usize = 64 * 1024;
 /// What a running `/readyz` gets at the end.
 const ADMIN_DRAIN: Duration = Duration::from_secs(1);
 /// What logging out of all stores gets at the end.
@@ -99,7 +102,12 @@ pub async fn start(config: &Config) -> Result<Running, Error> {
         base_path: config.http.base_path.clone(),
         trusted_proxies: config.http.trusted_proxies.clone(),
         limits: config.limits.clone(),
+        spool: spool(config)?,
     };
+    // What a killed process left is not worth a start.
+    if let Err(error) = settings.spool.sweep() {
+        warn!(%error, "the spool directory cannot be swept");
+    }
     let service = Arc::new(rest::Service::new(settings, stores).map_err(anyhow::Error::from)?);
 
     let (http_listener, http) = bind("http.listen", config.http.listen).await?;
@@ -164,6 +172,7 @@ impl Running {
 /// The key of the first one that cannot be used.
 pub fn check_files(config: &Config) -> Result<(), config::Error> {
     server_tls(&config.http)?;
+    spool(config)?;
     for (index, store) in config.stores.iter().enumerate() {
         tls::client(store.tls_ca.as_deref()).map_err(|error| {
             config::Error::value(format!("stores[{index}].tls_ca"), error.to_string())
@@ -178,6 +187,15 @@ fn server_tls(http: &HttpConfig) -> Result<Option<Arc<ServerConfig>>, config::Er
         .map(|files| tls::server(&files.certificate, &files.key))
         .transpose()
         .map_err(|error| config::Error::value("http.tls", error.to_string()))
+}
+
+fn spool(config: &Config) -> Result<Spool, config::Error> {
+    let directory = config.spool_directory();
+    let unusable = |error: io::Error| {
+        let reason = format!("{}: {error}", directory.display());
+        config::Error::value("http.spool_dir", reason)
+    };
+    Spool::new(directory.clone(), UPLOAD_IN_MEMORY).map_err(unusable)
 }
 
 fn stores(config: &Config) -> Result<Vec<(Arc<Store>, BoxRules)>, Error> {
@@ -267,6 +285,29 @@ mod tests {
         );
         let error = Box::pin(start(&config)).await.unwrap_err();
         assert!(matches!(error, Error::Configuration(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_spool_that_cannot_be_written_is_a_mistake_in_the_configuration() {
+        let config = config("spool_dir = \"/nonexistent/spool\"");
+        let error = check_files(&config).unwrap_err().to_string();
+        assert!(
+            error.starts_with("http.spool_dir: /nonexistent/spool: "),
+            "{error}"
+        );
+        let error = Box::pin(start(&config)).await.unwrap_err();
+        assert!(matches!(error, Error::Configuration(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_start_removes_what_a_killed_process_left() {
+        let directory = tempfile::tempdir().unwrap();
+        let left = directory.path().join("cpm-bridge-spool-1");
+        std::fs::write(&left, "").unwrap();
+        let config = config(&format!("spool_dir = {:?}", directory.path()));
+        let running = Box::pin(start(&config)).await.unwrap();
+        assert!(!left.exists());
+        running.shutdown().await;
     }
 
     #[test]

@@ -14,6 +14,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("task", &["config"]),
     ("tls", &["config"]),
     ("config", &["identity"]),
+    ("spool", &[]),
     ("imap", LEAVES),
     (
         "state",
@@ -22,14 +23,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "store",
         &[
-            "imap", "nms", "message", "state", "config", "identity", "task", "tls", "clock",
+            "imap", "nms", "message", "state", "spool", "config", "identity", "task", "tls",
+            "clock",
         ],
     ),
     ("auth", LEAVES),
     (
         "rest",
         &[
-            "store", "nms", "auth", "config", "identity", "task", "tls", "clock",
+            "store", "nms", "auth", "spool", "config", "identity", "task", "tls", "clock",
         ],
     ),
     (
@@ -53,7 +55,7 @@ const LEAVES: &[&str] = &["config", "identity", "task", "tls", "clock"];
 /// The rooms that put the others together.
 const EVERY_ROOM: &[&str] = &[
     "nms", "message", "identity", "clock", "task", "tls", "config", "imap", "state", "store",
-    "auth", "rest", "server", "admin", "serve", "probe", "demo",
+    "auth", "rest", "server", "spool", "admin", "serve", "probe", "demo",
 ];
 
 /// Crates that are kept in the rooms named; all others may not mention them.
@@ -74,10 +76,15 @@ const WITHOUT: &[(&str, &[&str])] = &[
         "tokio",
         &["nms", "message", "identity", "clock", "config", "auth"],
     ),
-    ("serde_json", &["imap", "message", "identity", "clock"]),
+    (
+        "serde_json",
+        &["imap", "message", "identity", "clock", "spool"],
+    ),
     (
         "http",
-        &["nms", "message", "identity", "imap", "state", "store"],
+        &[
+            "nms", "message", "identity", "imap", "state", "store", "spool",
+        ],
     ),
 ];
 
