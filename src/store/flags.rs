@@ -308,6 +308,21 @@ impl Account {
     }
 }
 
+/// The flags of a new object; `\Recent` is the store's, and one named twice is one.
+///
+/// # Errors
+/// [`Error::InvalidInput`] `flag`.
+pub(super) fn to_append(names: &[String]) -> Result<Vec<Flag>, Error> {
+    let mut flags: Vec<Flag> = Vec::new();
+    for name in names {
+        let flag = parse(name)?;
+        if !flag.is("\\Recent") && !flags.contains(&flag) {
+            flags.push(flag);
+        }
+    }
+    Ok(flags)
+}
+
 /// A flag of the contract as one of IMAP.
 fn parse(name: &str) -> Result<Flag, Error> {
     let kept = if name.eq_ignore_ascii_case(READ_REPORT_SENT.0) {

@@ -7,10 +7,13 @@
 
 mod cursor;
 pub mod error;
+mod bulk;
+mod create;
 mod flags;
 mod folder_changes;
 mod folders;
 pub mod id;
+mod letter;
 mod locate;
 mod names;
 mod objects;

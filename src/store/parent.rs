@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Account, Error,
     folder_changes::{mailbox_of, outside, valid_name},
-    id::MailboxKey,
+    id::{FolderId, MailboxKey},
     objects::well_formed,
     tree::{Node, Tree},
 };
@@ -147,6 +147,18 @@ impl Account {
             },
             Err(error) => error.into(),
         })
+    }
+
+    /// The folder known by this key in the state, if it is still there.
+    pub(super) async fn target_of_key(&self, key: &[u8]) -> Result<Option<Target>, Error> {
+        let Some(key) = MailboxKey::from_bytes(key) else {
+            return Ok(None);
+        };
+        let tree = self.fresh_tree().await?;
+        let path = self.folder_path(&tree, &FolderId::Mailbox(key.clone()));
+        // A root has no id of its own kind, but its mailbox has this key.
+        let path = path.or_else(|| tree.path(&key).map(str::to_owned));
+        Ok(path.and_then(|path| target_in(&tree, &path, &path, false)))
     }
 
     /// The folder after the store has said that it is gone.

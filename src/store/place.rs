@@ -10,7 +10,7 @@ use bytes::Bytes;
 use chrono::{DateTime, FixedOffset};
 use futures_util::stream::BoxStream;
 
-use super::{Account, Error, objects::found, parent::Target, refusal::Right};
+use super::{Account, Error, letter::Letter, objects::found, parent::Target, refusal::Right};
 use crate::imap::{
     self, Command, Completion, Flag,
     connection::Message,
@@ -30,24 +30,6 @@ const LOOKS: [Duration; 5] = [
 /// How often what was not sent is sent anew.
 const ATTEMPTS: usize = 3;
 
-/// A message to be stored.
-pub(super) struct Letter {
-    pub(super) flags: Vec<Flag>,
-    pub(super) internal_date: DateTime<FixedOffset>,
-    pub(super) octets: u64,
-    /// Value of the header [`NONCE`], which no other message has.
-    pub(super) nonce: String,
-    pub(super) source: Source,
-}
-
-/// Where the octets of a message come from.
-pub(super) enum Source {
-    /// As often as it takes.
-    Kept(Box<dyn Fn() -> BoxStream<'static, io::Result<Bytes>> + Send + Sync>),
-    /// Straight from the client: once.
-    Passing(Option<BoxStream<'static, io::Result<Bytes>>>),
-}
-
 /// A message that is not known to be stored.
 #[derive(Debug, Clone)]
 pub(super) struct Lost {
@@ -61,29 +43,6 @@ impl From<Error> for Lost {
         Self {
             error,
             unknown: false,
-        }
-    }
-}
-
-impl Letter {
-    fn message(&mut self) -> Option<Message> {
-        let body = match &mut self.source {
-            Source::Kept(read) => read(),
-            Source::Passing(stream) => stream.take()?,
-        };
-        Some(Message {
-            flags: self.flags.clone(),
-            internal_date: self.internal_date,
-            octets: self.octets,
-            body,
-        })
-    }
-
-    /// Whether it can be sent now, or again.
-    fn is_there(&self) -> bool {
-        match &self.source {
-            Source::Kept(_) => true,
-            Source::Passing(stream) => stream.is_some(),
         }
     }
 }

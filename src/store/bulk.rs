@@ -1,0 +1,375 @@
+//! Many objects at once (contract §3.4): folder by folder, in as few commands as the store allows, each object once.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{
+    Account, Error,
+    create::{Creation, Key, digest_of, key_of, new_nonce, reference},
+    letter::Letter,
+    objects::finish,
+    parent::{Parent, Target},
+    place::Lost,
+    turns::Turn,
+};
+use crate::{
+    imap::{self, Completion, capability::Storing},
+    nms,
+    state::{Correlated, Outcome},
+    task,
+};
+
+/// Messages in one command or one row of commands.
+const MOST_TOGETHER: usize = 100;
+/// Octets of them: a command that is lost has to be looked for, one message after the other.
+const MOST_OCTETS: u64 = 16 << 20;
+
+type Item = Result<nms::Reference, Error>;
+
+/// One object of the request on its way.
+struct Entry {
+    index: usize,
+    key: Option<Key>,
+    digest: [u8; 32],
+    parent: Parent,
+    letter: Letter,
+    intent: Option<Correlated>,
+}
+
+impl Account {
+    /// Makes objects; one outcome each, in their order.
+    ///
+    /// # Errors
+    /// Each as for [`Self::create_object`].
+    pub async fn create_objects(&self, urls: &nms::Urls, creations: Vec<Creation>) -> Vec<Item> {
+        let count = creations.len();
+        let (account, urls) = (self.clone(), urls.clone());
+        let all = task::spawn(async move {
+            Ok(Box::pin(account.create_all(&urls, creations)).await)
+        });
+        match finish(all).await {
+            Ok(items) => items,
+            Err(error) => vec![Err(error); count],
+        }
+    }
+
+    async fn create_all(&self, urls: &nms::Urls, creations: Vec<Creation>) -> Vec<Item> {
+        let count = creations.len();
+        let _turns = match self.turns_of(&creations).await {
+            Ok(turns) => turns,
+            Err(error) => return vec![Err(error); count],
+        };
+        let mut items: Vec<Item> = Vec::with_capacity(count);
+        let mut entries = Vec::new();
+        let mut first_of: HashMap<Vec<u8>, (usize, [u8; 32])> = HashMap::new();
+        let mut copies = Vec::new();
+        for (index, creation) in creations.into_iter().enumerate() {
+            items.push(Err(Error::Internal("an object was passed over".to_owned())));
+            match self.entry(urls, index, creation, &mut first_of) {
+                Ok(Begun::New(entry)) => entries.push(*entry),
+                Ok(Begun::Made(reference)) => items[index] = Ok(reference),
+                Ok(Begun::CopyOf(first)) => copies.push((index, first)),
+                Err(error) => items[index] = Err(error),
+            }
+        }
+        for group in self.grouped(urls, entries, &mut items).await {
+            self.place_group(urls, group, &mut items).await;
+        }
+        for (index, first) in copies {
+            items[index] = items[first].clone();
+        }
+        items
+    }
+
+    /// The turns of all keys, in one order for all requests, lest two wait for each other.
+    async fn turns_of(&self, creations: &[Creation]) -> Result<Vec<Turn>, Error> {
+        let keys = creations.iter().filter_map(|creation| key_of(creation).ok().flatten());
+        let keys: BTreeMap<Vec<u8>, Key> = keys.map(|key| (key.bytes.clone(), key)).collect();
+        let mut turns = Vec::with_capacity(keys.len());
+        for key in keys.values() {
+            turns.push(self.turn(key).await?);
+        }
+        Ok(turns)
+    }
+
+    /// What is to be done for one object.
+    fn entry(
+        &self,
+        urls: &nms::Urls,
+        index: usize,
+        creation: Creation,
+        first_of: &mut HashMap<Vec<u8>, (usize, [u8; 32])>,
+    ) -> Result<Begun, Error> {
+        let parent = self.parent_named(&creation.object)?;
+        let key = key_of(&creation)?;
+        let digest = digest_of(&creation);
+        let mut intent = None;
+        if let Some(key) = &key {
+            match first_of.get(&key.bytes) {
+                Some((first, same)) if *same == digest => return Ok(Begun::CopyOf(*first)),
+                Some(_) => {
+                    return Err(Error::Conflict(key.value.clone(), key.member.to_owned()));
+                }
+                None => {}
+            }
+            intent = self.known(key, digest)?;
+            if let Some(outcome) = intent.as_ref().and_then(|known| known.outcome.as_ref()) {
+                return Ok(Begun::Made(reference(urls, outcome)));
+            }
+        }
+        let nonce = intent.as_ref().map_or_else(new_nonce, |known| known.nonce.clone());
+        let letter = Letter::new(creation, &nonce)?;
+        if let Some(key) = &key {
+            first_of.insert(key.bytes.clone(), (index, digest));
+        }
+        Ok(Begun::New(Box::new(Entry {
+            index,
+            key,
+            digest,
+            parent,
+            letter,
+            intent,
+        })))
+    }
+
+    /// Entries of one folder together, small enough for one command each; what was made before is answered.
+    async fn grouped(
+        &self,
+        urls: &nms::Urls,
+        entries: Vec<Entry>,
+        items: &mut [Item],
+    ) -> Vec<(Target, Vec<Entry>)> {
+        let mut targets: HashMap<Parent, Result<Target, Error>> = HashMap::new();
+        let mut groups: Vec<(Target, Vec<Entry>)> = Vec::new();
+        for entry in entries {
+            if let Some(intent) = &entry.intent {
+                match self.made_before(intent).await {
+                    Ok(Some((target, uid))) => {
+                        items[entry.index] = Ok(self.done(urls, &entry, &target, uid));
+                        continue;
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        items[entry.index] = Err(error);
+                        continue;
+                    }
+                }
+            }
+            if !targets.contains_key(&entry.parent) {
+                let target = self.target(urls, &entry.parent).await;
+                targets.insert(entry.parent.clone(), target);
+            }
+            let target = match targets.get(&entry.parent) {
+                Some(Ok(target)) => target.clone(),
+                Some(Err(error)) => {
+                    items[entry.index] = Err(error.clone());
+                    continue;
+                }
+                None => continue,
+            };
+            let room = groups.iter_mut().rev().find(|(other, group)| {
+                other.path == target.path
+                    && group.len() < MOST_TOGETHER
+                    && octets(group).saturating_add(entry.letter.octets) <= MOST_OCTETS
+            });
+            match room {
+                Some((_, group)) => group.push(entry),
+                None => groups.push((target, vec![entry])),
+            }
+        }
+        groups
+    }
+
+    /// Stores the messages of one group and writes down what became of each.
+    async fn place_group(
+        &self,
+        urls: &nms::Urls,
+        (target, mut group): (Target, Vec<Entry>),
+        items: &mut [Item],
+    ) {
+        for entry in &group {
+            if let Some(key) = &entry.key {
+                self.record(key, entry.digest, &entry.letter.nonce, &target, None);
+            }
+        }
+        if group.iter().any(|entry| entry.key.is_some())
+            && let Err(error) = self.commit().await
+        {
+            for entry in &group {
+                items[entry.index] = Err(error.clone());
+            }
+            return;
+        }
+        let outcomes = self.place_all(target, &mut group).await;
+        for (entry, outcome) in group.iter().zip(outcomes) {
+            items[entry.index] = match outcome {
+                Ok((target, uid)) => Ok(self.done(urls, entry, &target, uid)),
+                Err(lost) => Err(match &entry.key {
+                    Some(key) => self.give_up(key, lost),
+                    None => lost.error,
+                }),
+            };
+        }
+        if group.iter().any(|entry| entry.key.is_some())
+            && let Err(error) = self.commit().await
+        {
+            tracing::error!(%error, "the outcomes of creations were not kept");
+        }
+    }
+
+    fn done(&self, urls: &nms::Urls, entry: &Entry, target: &Target, uid: u32) -> nms::Reference {
+        if let Some(key) = &entry.key {
+            let object = self.object_text(&target.key, uid);
+            let outcome = Outcome {
+                path: format!("{}/{object}", target.path),
+                object: object.into_bytes(),
+            };
+            self.record(key, entry.digest, &entry.letter.nonce, target, Some(outcome));
+        }
+        self.created(urls, target, uid)
+    }
+
+    /// In the way the store has for it.
+    async fn place_all(
+        &self,
+        target: Target,
+        group: &mut [Entry],
+    ) -> Vec<Result<(Target, u32), Lost>> {
+        let storing = match self.pool.capabilities() {
+            Ok(capabilities) if group.len() > 1 => capabilities.storing(),
+            Ok(_) => Storing::OneByOne,
+            Err(error) => return vec![Err(Error::from(error).into()); group.len()],
+        };
+        match storing {
+            Storing::Together => self.place_together(target, group).await,
+            Storing::BackToBack => self.place_back_to_back(target, group).await,
+            Storing::OneByOne => self.place_one_by_one(target, group).await,
+        }
+    }
+
+    async fn place_one_by_one(
+        &self,
+        target: Target,
+        group: &mut [Entry],
+    ) -> Vec<Result<(Target, u32), Lost>> {
+        let mut outcomes = Vec::with_capacity(group.len());
+        for entry in group {
+            outcomes.push(self.place(target.clone(), &mut entry.letter).await);
+        }
+        outcomes
+    }
+
+    /// RFC 3502: all or none. One that the store does not take keeps the others out, so after a refusal each goes alone.
+    async fn place_together(
+        &self,
+        mut target: Target,
+        group: &mut [Entry],
+    ) -> Vec<Result<(Target, u32), Lost>> {
+        let messages: Vec<_> = group
+            .iter_mut()
+            .filter_map(|entry| entry.letter.message())
+            .collect();
+        if messages.len() < group.len() {
+            return self.place_one_by_one(target, group).await;
+        }
+        match self.pool.append(&target.mailbox, messages).await {
+            Ok(completion) => {
+                let nonces: Vec<&str> = nonces(group);
+                match self.placed(&mut target, completion, &nonces).await {
+                    Ok(uids) => uids
+                        .into_iter()
+                        .map(|uid| uid.map(|uid| (target.clone(), uid)).ok_or_else(no_effect))
+                        .collect(),
+                    Err(lost) => vec![Err(lost); group.len()],
+                }
+            }
+            Err(imap::Error::Closed | imap::Error::Timeout) => self.look_for_all(target, group).await,
+            Err(_) => self.place_one_by_one(target, group).await,
+        }
+    }
+
+    async fn place_back_to_back(
+        &self,
+        mut target: Target,
+        group: &mut [Entry],
+    ) -> Vec<Result<(Target, u32), Lost>> {
+        let messages: Vec<_> = group
+            .iter_mut()
+            .filter_map(|entry| entry.letter.message())
+            .collect();
+        if messages.len() < group.len() {
+            return self.place_one_by_one(target, group).await;
+        }
+        let sent = match self.pool.append_each(&target.mailbox, messages).await {
+            Ok(sent) => sent,
+            Err(error) => return vec![Err(Error::from(error).into()); group.len()],
+        };
+        let mut outcomes = Vec::with_capacity(group.len());
+        for (entry, outcome) in group.iter_mut().zip(sent) {
+            outcomes.push(self.concluded(&mut target, entry, outcome).await);
+        }
+        outcomes
+    }
+
+    async fn concluded(
+        &self,
+        target: &mut Target,
+        entry: &mut Entry,
+        outcome: Result<Completion, imap::Error>,
+    ) -> Result<(Target, u32), Lost> {
+        match outcome {
+            Ok(completion) => {
+                let nonce = entry.letter.nonce.clone();
+                let uids = self.placed(target, completion, &[&nonce]).await?;
+                let uid = uids.first().copied().flatten().ok_or_else(no_effect)?;
+                Ok((target.clone(), uid))
+            }
+            Err(imap::Error::Closed | imap::Error::Timeout) => {
+                let nonce = entry.letter.nonce.clone();
+                self.look_for(target.clone(), &nonce).await
+            }
+            // Nothing of it was stored: it goes alone, and is told why not if it cannot.
+            Err(_) => self.place(target.clone(), &mut entry.letter).await,
+        }
+    }
+
+    /// After a lost answer to a command that stores all or none: who finds the first finds them all.
+    async fn look_for_all(
+        &self,
+        target: Target,
+        group: &[Entry],
+    ) -> Vec<Result<(Target, u32), Lost>> {
+        let mut outcomes = Vec::with_capacity(group.len());
+        for nonce in nonces(group) {
+            let outcome = match outcomes.first() {
+                Some(Err(lost)) => Err(Lost::clone(lost)),
+                Some(Ok(_)) | None => self.look_for(target.clone(), nonce).await,
+            };
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+}
+
+/// How far an object is.
+enum Begun {
+    New(Box<Entry>),
+    /// An earlier request has made it.
+    Made(nms::Reference),
+    /// The same key and body as an object before it.
+    CopyOf(usize),
+}
+
+fn nonces(group: &[Entry]) -> Vec<&str> {
+    group.iter().map(|entry| entry.letter.nonce.as_str()).collect()
+}
+
+fn octets(group: &[Entry]) -> u64 {
+    group.iter().map(|entry| entry.letter.octets).sum()
+}
+
+fn no_effect() -> Lost {
+    Lost {
+        error: Error::Upstream("APPEND without effect".to_owned()),
+        unknown: true,
+    }
+}
