@@ -63,6 +63,7 @@ const KEPT: &[(&str, &[&str])] = &[
     ("async_imap", &["imap"]),
     ("imap_proto", &["imap"]),
     ("moka", &["store"]),
+    ("redb", &["state"]),
     ("mail_parser", &["message"]),
     ("hyper", &["server", "admin", "rest"]),
     ("hyper_util", &["server", "admin", "rest"]),
