@@ -54,7 +54,11 @@ impl Account {
 
     async fn create_all(&self, urls: &nms::Urls, creations: Vec<Creation>) -> Vec<Item> {
         let count = creations.len();
-        let _turns = match self.turns_of(&creations).await {
+        let keys = creations
+            .iter()
+            .filter_map(|creation| key_of(creation).ok().flatten());
+        let keys = keys.map(|key| (key.bytes.clone(), key)).collect();
+        let _turns = match self.turns_of(keys).await {
             Ok(turns) => turns,
             Err(error) => return vec![Err(error); count],
         };
@@ -81,9 +85,7 @@ impl Account {
     }
 
     /// The turns of all keys, in one order for all requests, lest two wait for each other.
-    async fn turns_of(&self, creations: &[Creation]) -> Result<Vec<Turn>, Error> {
-        let keys = creations.iter().filter_map(|creation| key_of(creation).ok().flatten());
-        let keys: BTreeMap<Vec<u8>, Key> = keys.map(|key| (key.bytes.clone(), key)).collect();
+    async fn turns_of(&self, keys: BTreeMap<Vec<u8>, Key>) -> Result<Vec<Turn>, Error> {
         let mut turns = Vec::with_capacity(keys.len());
         for key in keys.values() {
             turns.push(self.turn(key).await?);
@@ -273,7 +275,7 @@ impl Account {
         }
         match self.pool.append(&target.mailbox, messages).await {
             Ok(completion) => {
-                let nonces: Vec<&str> = nonces(group);
+                let nonces = nonces(group);
                 match self.placed(&mut target, completion, &nonces).await {
                     Ok(uids) => uids
                         .into_iter()
@@ -282,7 +284,9 @@ impl Account {
                     Err(lost) => vec![Err(lost); group.len()],
                 }
             }
-            Err(imap::Error::Closed | imap::Error::Timeout) => self.look_for_all(target, group).await,
+            Err(imap::Error::Closed | imap::Error::Timeout) => {
+                self.look_for_all(target, &nonces(group)).await
+            }
             Err(_) => self.place_one_by_one(target, group).await,
         }
     }
@@ -319,7 +323,7 @@ impl Account {
         match outcome {
             Ok(completion) => {
                 let nonce = entry.letter.nonce.clone();
-                let uids = self.placed(target, completion, &[&nonce]).await?;
+                let uids = self.placed(target, completion, &[nonce]).await?;
                 let uid = uids.first().copied().flatten().ok_or_else(no_effect)?;
                 Ok((target.clone(), uid))
             }
@@ -336,10 +340,10 @@ impl Account {
     async fn look_for_all(
         &self,
         target: Target,
-        group: &[Entry],
+        nonces: &[String],
     ) -> Vec<Result<(Target, u32), Lost>> {
-        let mut outcomes = Vec::with_capacity(group.len());
-        for nonce in nonces(group) {
+        let mut outcomes = Vec::with_capacity(nonces.len());
+        for nonce in nonces {
             let outcome = match outcomes.first() {
                 Some(Err(lost)) => Err(Lost::clone(lost)),
                 Some(Ok(_)) | None => self.look_for(target.clone(), nonce).await,
@@ -359,8 +363,8 @@ enum Begun {
     CopyOf(usize),
 }
 
-fn nonces(group: &[Entry]) -> Vec<&str> {
-    group.iter().map(|entry| entry.letter.nonce.as_str()).collect()
+fn nonces(group: &[Entry]) -> Vec<String> {
+    group.iter().map(|entry| entry.letter.nonce.clone()).collect()
 }
 
 fn octets(group: &[Entry]) -> u64 {

@@ -11,7 +11,7 @@ use super::{
     Account, Error,
     letter::{Attachment, Letter},
     objects::finish,
-    parent::{Parent, Target},
+    parent::Target,
     place::Lost,
     turns::Turn,
 };

@@ -32,7 +32,9 @@ use bytes::Bytes;
 use moka::future::Cache;
 use tokio::sync::mpsc;
 
+pub use create::Creation;
 pub use error::Error;
+pub use letter::{Attachment, AttachmentBytes, Octets};
 
 use crate::{
     config::{ObjectsConfig, StoreConfig},
@@ -44,6 +46,7 @@ use crate::{
 use id::{MailboxKey, Seal};
 use structure::Structure;
 use tree::Tree;
+use turns::Turns;
 
 /// How long a proof of credentials holds before the store is asked again, so that a changed password ends access.
 const PROOF: Duration = Duration::from_secs(600);
@@ -78,6 +81,8 @@ pub struct Store {
     refusals: Cache<Proof, Error>,
     trees: Cache<String, Arc<Tree>>,
     structures: Cache<(String, MailboxKey, u32), Arc<Structure>>,
+    /// Creations with the same key, one after the other.
+    turns: Turns,
 }
 
 /// What all requests of one login share.
@@ -191,6 +196,7 @@ impl Store {
                 .max_capacity(STRUCTURES)
                 .weigher(move |_, structure: &Arc<Structure>| weight(structure.weight()))
                 .build(),
+            turns: Turns::default(),
         }))
     }
 

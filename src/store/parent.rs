@@ -10,7 +10,7 @@ use super::{
     tree::{Node, Tree},
 };
 use crate::{
-    imap::{self, Command, Expected, MailboxName, response::Code},
+    imap::{self, Command, Expected, MailboxName},
     nms,
 };
 

@@ -4,16 +4,11 @@
     reason = "a server may say more than was asked, and codes are many: what is not named does not matter here"
 )]
 
-use std::{io, time::Duration};
-
-use bytes::Bytes;
-use chrono::{DateTime, FixedOffset};
-use futures_util::stream::BoxStream;
+use std::time::Duration;
 
 use super::{Account, Error, letter::Letter, objects::found, parent::Target, refusal::Right};
 use crate::imap::{
-    self, Command, Completion, Flag,
-    connection::Message,
+    self, Command, Completion,
     response::{Code, Untagged},
 };
 
@@ -69,7 +64,7 @@ impl Account {
             match self.pool.append(&target.mailbox, vec![message]).await {
                 Ok(completion) => {
                     let uids = self
-                        .placed(&mut target, completion, &[&letter.nonce])
+                        .placed(&mut target, completion, std::slice::from_ref(&letter.nonce))
                         .await?;
                     let uid = uids.first().copied().flatten();
                     let uid = uid.ok_or_else(|| Lost {
@@ -120,7 +115,7 @@ impl Account {
         &self,
         target: &mut Target,
         completion: Completion,
-        nonces: &[&str],
+        nonces: &[String],
     ) -> Result<Vec<Option<u32>>, Lost> {
         if let Some(Code::AppendUid(uid_validity, ranges)) = completion.code {
             if uid_validity != target.expected.uid_validity {
