@@ -5,10 +5,13 @@
 //! * Every failure is a `requestError` document, made in `error`, with the offending part named.
 //! * Nothing that names a box, a folder or an object is logged.
 
+mod base_url;
 mod error;
 mod folders;
 mod http;
+mod negotiation;
 mod objects;
+mod surface;
 
 use std::{
     collections::HashMap, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration,
@@ -23,7 +26,10 @@ use tokio::time::Instant;
 use tracing::{Instrument, error, info, info_span};
 
 use self::error::Failure;
-pub use self::http::{Body, BodyError};
+pub use self::{
+    http::{Body, BodyError},
+    surface::{Route, SURFACE},
+};
 use crate::{
     auth::{self, Access},
     config::{LimitsConfig, Network},
@@ -31,90 +37,6 @@ use crate::{
     nms::Urls,
     store::{Account, Store},
 };
-
-/// A resource of the surface.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Route {
-    /// Row 2.
-    Object,
-    /// Row 3.
-    ObjectFlags,
-    /// Row 4.
-    ObjectFlag,
-    /// Row 5.
-    Payload,
-    /// Row 6.
-    PayloadPart,
-    /// Row 8.
-    ObjectPathToId,
-    /// Row 12.
-    Folders,
-    /// Row 13.
-    Folder,
-    /// Row 14.
-    FolderName,
-    /// Row 16.
-    FolderPathToId,
-}
-
-/// The whole surface (contract §1.2): path below the box, resource, name in logs, methods.
-pub const SURFACE: [(&str, Route, &str, &[&str]); 10] = [
-    (
-        "/objects/operations/pathToId",
-        Route::ObjectPathToId,
-        "object_path_to_id",
-        &["GET", "POST"],
-    ),
-    (
-        "/objects/{object}",
-        Route::Object,
-        "object",
-        &["GET", "DELETE"],
-    ),
-    (
-        "/objects/{object}/flags",
-        Route::ObjectFlags,
-        "object_flags",
-        &["GET", "PUT"],
-    ),
-    (
-        "/objects/{object}/flags/{flag}",
-        Route::ObjectFlag,
-        "object_flag",
-        &["GET", "PUT", "DELETE"],
-    ),
-    (
-        "/objects/{object}/payload",
-        Route::Payload,
-        "payload",
-        &["GET"],
-    ),
-    (
-        "/objects/{object}/payloadParts/{part}",
-        Route::PayloadPart,
-        "payload_part",
-        &["GET"],
-    ),
-    ("/folders", Route::Folders, "folders", &["POST"]),
-    (
-        "/folders/operations/pathToId",
-        Route::FolderPathToId,
-        "folder_path_to_id",
-        &["GET", "POST"],
-    ),
-    (
-        "/folders/{folder}",
-        Route::Folder,
-        "folder",
-        &["GET", "DELETE"],
-    ),
-    (
-        "/folders/{folder}/folderName",
-        Route::FolderName,
-        "folder_name",
-        &["GET", "PUT"],
-    ),
-];
 
 /// What the service is told about its surroundings.
 #[derive(Debug, Clone)]
@@ -268,15 +190,15 @@ impl Service {
             };
         let raw = matches!(matched.route, Route::Payload | Route::PayloadPart);
         if !raw {
-            http::accepts_json(&parts.headers)?;
+            negotiation::accepts_json(&parts.headers)?;
         }
-        let base = http::base_url(&self.settings, &parts, peer, secure)?;
+        let base = base_url::base_url(&self.settings, &parts, peer, secure)?;
         let limits = &self.settings.limits;
         let wait = Duration::from_secs(limits.body_timeout);
         let body = http::read_body(body, limits.body, wait).await?;
         // PUT of a single flag means the same with any body, or none (contract §11.1 row 5).
         if !body.is_empty() && matched.route != Route::ObjectFlag {
-            http::json_content(&parts.headers)?;
+            negotiation::json_content(&parts.headers)?;
         }
         let call = Call {
             account: Box::pin(store.open(&box_id, credentials)).await?,
