@@ -23,6 +23,8 @@ pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 pub type Body = UnsyncBoxBody<Bytes, BodyError>;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Mail boxes are nobody else's business, and change under every cache; 204 too would be kept (RFC 9110 §15.3.5).
+const NO_CACHE: HeaderValue = HeaderValue::from_static("private, no-cache");
 /// Header of request ids, in and out.
 pub(super) const REQUEST_ID: &str = "x-request-id";
 
@@ -102,11 +104,7 @@ pub(super) fn json<T: Serialize>(status: StatusCode, root: &str, value: &T) -> R
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, JSON);
-    // Mail boxes are nobody else's business, and change under every cache.
-    headers.insert(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("private, no-cache"),
-    );
+    headers.insert(header::CACHE_CONTROL, NO_CACHE);
     response
 }
 
@@ -119,6 +117,9 @@ pub(super) fn empty(status: StatusCode) -> Response<Body> {
 pub(super) fn no_content() -> Response<Body> {
     let mut response = Response::new(full(Vec::new()));
     *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, NO_CACHE);
     response
 }
 
@@ -180,10 +181,7 @@ pub(super) fn payload(payload: store::Payload) -> Response<Body> {
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static("sandbox; default-src 'none'"),
     );
-    headers.insert(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("private, no-cache"),
-    );
+    headers.insert(header::CACHE_CONTROL, NO_CACHE);
     if let Some(length) = length {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }

@@ -20,7 +20,7 @@ use std::{
 use ::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use bytes::Bytes;
 use futures_util::FutureExt;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use percent_encoding::percent_decode_str;
 use tokio::time::Instant;
 use tracing::{Instrument, error, info, info_span};
@@ -45,7 +45,7 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// Prefix of all paths.
     pub base_path: String,
-    /// Proxies whose X-Forwarded-* are believed.
+    /// Proxies whose Forwarded and X-Forwarded-* are believed.
     pub trusted_proxies: Vec<Network>,
     /// What a client can run into.
     pub limits: LimitsConfig,
@@ -71,12 +71,17 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// A parameter of the query; the first, when it is repeated.
-    fn parameter(&self, name: &str) -> Option<String> {
-        self.query
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.clone())
+    /// A parameter of the query that can be said once.
+    ///
+    /// # Errors
+    /// 400 with its name when it is said again with another value: which one counts would be a guess.
+    fn parameter(&self, name: &str) -> Result<Option<String>, Failure> {
+        let mut values = self.parameters(name);
+        values.dedup();
+        if values.len() > 1 {
+            return Err(Failure::invalid(name));
+        }
+        Ok(values.pop())
     }
 
     /// All values of a parameter.
@@ -174,10 +179,10 @@ impl Service {
         let (parts, body) = request.into_parts();
         let unknown = || Failure::not_found("Request-URI");
         let (matched, _) = self.matched(parts.uri.path()).ok_or_else(unknown)?;
+        let (store, rules) = self.stores.get(&matched.store).ok_or_else(unknown)?;
         if let Some(response) = unsupported(&parts.method, matched.methods) {
             return Ok(response);
         }
-        let (store, rules) = self.stores.get(&matched.store).ok_or_else(unknown)?;
         let box_text = decoded(&matched.box_segment).ok_or_else(unknown)?;
         let (box_id, credentials) =
             match auth::authorize(parts.headers.get(header::AUTHORIZATION), &box_text, rules) {
@@ -195,11 +200,10 @@ impl Service {
         let base = base_url::base_url(&self.settings, &parts, peer, secure)?;
         let limits = &self.settings.limits;
         let wait = Duration::from_secs(limits.body_timeout);
-        let body = http::read_body(body, limits.body, wait).await?;
-        // PUT of a single flag means the same with any body, or none (contract §11.1 row 5).
-        if !body.is_empty() && matched.route != Route::ObjectFlag {
+        if !body.is_end_stream() && reads_body(&parts.method, matched.route) {
             negotiation::json_content(&parts.headers)?;
         }
+        let body = http::read_body(body, limits.body, wait).await?;
         let call = Call {
             account: Box::pin(store.open(&box_id, credentials)).await?,
             urls: Urls::new(&base, store.name(), &matched.box_segment),
@@ -237,6 +241,12 @@ impl Service {
             name,
         ))
     }
+}
+
+/// Whether a body means anything: not to GET, HEAD and DELETE, and PUT of a single flag is the same with any or none
+/// (contract §11.1 row 5).
+fn reads_body(method: &Method, route: Route) -> bool {
+    matches!(*method, Method::POST | Method::PUT) && route != Route::ObjectFlag
 }
 
 /// 204 to OPTIONS, 405 to what the resource does not have; `None` for what it has.
