@@ -15,3 +15,4 @@ mod log;
 mod objects;
 mod smoke;
 mod support;
+mod surface;
