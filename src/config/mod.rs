@@ -25,7 +25,7 @@ pub use error::Error;
 pub use network::Network;
 pub use sections::{
     AdminConfig, AuthConfig, DeletedObjects, HttpConfig, LimitsConfig, LogConfig, LogFormat,
-    LogLevel, ObjectsConfig, ServerTls, StateConfig,
+    LogLevel, ObjectsConfig, ServerTls, StateConfig, StateUrl,
 };
 pub use stores::{StoreConfig, TlsMode};
 
@@ -87,7 +87,6 @@ impl Config {
     fn validate(&mut self) -> Result<(), Error> {
         self.http.validate()?;
         self.auth.validate()?;
-        self.state.validate()?;
         self.objects.validate()?;
         self.limits.validate()?;
         stores::validate(&mut self.stores)
@@ -99,6 +98,9 @@ impl Config {
         if let Some(tls) = &mut self.http.tls {
             resolve(&mut tls.certificate);
             resolve(&mut tls.key);
+        }
+        if let StateUrl::File(path) = &mut self.state.url {
+            resolve(path);
         }
         self.stores
             .iter_mut()
