@@ -156,7 +156,9 @@ fn outcome(outcome: anyhow::Result<()>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("cpm-bridge: {error:#}");
-            ExitCode::from(1)
+            let configuration =
+                matches!(error.downcast_ref(), Some(serve::Error::Configuration(_)));
+            ExitCode::from(if configuration { 2 } else { 1 })
         }
     }
 }

@@ -25,7 +25,7 @@ pub use error::Error;
 pub use network::Network;
 pub use sections::{
     AdminConfig, AuthConfig, DeletedObjects, HttpConfig, LimitsConfig, LogConfig, LogFormat,
-    LogLevel, ObjectsConfig, ServerTls, StateConfig,
+    LogLevel, ObjectsConfig, ServerTls, StateConfig, StateUrl,
 };
 pub use stores::{StoreConfig, TlsMode};
 
@@ -97,7 +97,6 @@ impl Config {
     fn validate(&mut self) -> Result<(), Error> {
         self.http.validate()?;
         self.auth.validate()?;
-        self.state.validate()?;
         self.objects.validate()?;
         self.limits.validate()?;
         stores::validate(&mut self.stores)
@@ -111,6 +110,9 @@ impl Config {
             resolve(&mut tls.key);
         }
         self.http.spool_dir.iter_mut().for_each(resolve);
+        if let StateUrl::File(path) = &mut self.state.url {
+            resolve(path);
+        }
         self.stores
             .iter_mut()
             .filter_map(|store| store.tls_ca.as_mut())

@@ -3,7 +3,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     ops::RangeInclusive,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use serde::Deserialize;
@@ -58,11 +58,22 @@ pub struct AuthConfig {
 }
 
 /// What outlives a request and is not mail (`[state]`).
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StateConfig {
-    /// Where it is kept. Only `memory:` so far.
-    pub url: String,
+    /// Where it is kept.
+    pub url: StateUrl,
+}
+
+/// Where state is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(try_from = "String")]
+pub enum StateUrl {
+    /// `memory:`, as long as the process.
+    #[default]
+    Memory,
+    /// `file:PATH`.
+    File(PathBuf),
 }
 
 /// How objects are shown (`[objects]`).
@@ -176,14 +187,6 @@ impl Default for AuthConfig {
     }
 }
 
-impl Default for StateConfig {
-    fn default() -> Self {
-        Self {
-            url: "memory:".to_owned(),
-        }
-    }
-}
-
 impl Default for ObjectsConfig {
     fn default() -> Self {
         Self {
@@ -252,22 +255,36 @@ impl AuthConfig {
 impl StateConfig {
     /// The directory of the file it is kept in, if it is.
     pub(super) fn directory(&self) -> Option<PathBuf> {
-        let file = self.url.strip_prefix("file:")?;
+        let StateUrl::File(file) = &self.url else {
+            return None;
+        };
         // A bare name has an empty parent, which is no directory that can be opened.
-        Path::new(file)
-            .parent()
-            .map(|parent| Path::new(".").join(parent))
+        file.parent().map(|parent| {
+            if parent.as_os_str().is_empty() {
+                PathBuf::from(".")
+            } else {
+                parent.to_owned()
+            }
+        })
     }
+}
 
-    pub(super) fn validate(&self) -> Result<(), Error> {
-        match self.url.as_str() {
-            "memory:" => Ok(()),
-            url if url.starts_with("file:") => Err(Error::value(
-                "state.url",
-                "file: is not available yet, only memory:",
-            )),
-            _ => Err(Error::value("state.url", "expected memory:")),
+impl TryFrom<String> for StateUrl {
+    type Error = &'static str;
+
+    fn try_from(url: String) -> Result<Self, Self::Error> {
+        if url == "memory:" {
+            return Ok(Self::Memory);
         }
+        let path = url
+            .strip_prefix("file:")
+            .filter(|path| !path.is_empty() && !path.contains('\0'))
+            .ok_or("expected memory: or file: and a path")?;
+        // RFC 8089 §2: between two slashes and a third there is a host.
+        if path.starts_with("//") && !path.starts_with("///") {
+            return Err("expected a path after file:, not a host");
+        }
+        Ok(Self::File(PathBuf::from(path)))
     }
 }
 

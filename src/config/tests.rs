@@ -94,12 +94,39 @@ fn what_is_not_there_yet_says_so() {
     assert!(
         mistake(&format!("[auth]\nbasic = false\n{STORE}")).starts_with("auth.basic: must be true")
     );
-    let file = mistake(&format!("[state]\nurl = \"file:/var/lib/state\"\n{STORE}"));
+}
+
+#[test]
+fn state_is_in_memory_or_in_a_file() {
+    let url = |url: &str| {
+        Config::from_toml(&format!("[state]\nurl = {url:?}\n{STORE}"))
+            .map(|config| config.state.url)
+    };
+    assert_eq!(url("memory:"), Ok(StateUrl::Memory));
+    for path in ["/var/lib/state", "///var/lib/state", "state.redb", "a b"] {
+        let file = StateUrl::File(PathBuf::from(path));
+        assert_eq!(url(&format!("file:{path}")), Ok(file));
+    }
+    for wrong in [
+        "",
+        "memory",
+        "memory:x",
+        "file:",
+        "redis://host",
+        "/var/lib/state",
+        "file:\0",
+    ] {
+        let message = url(wrong).unwrap_err().to_string();
+        assert_eq!(
+            message, "line 2, column 7: expected memory: or file: and a path",
+            "{wrong}"
+        );
+    }
+    let host = url("file://host/state").unwrap_err().to_string();
     assert!(
-        file.starts_with("state.url: file: is not available yet"),
-        "{file}"
+        host.ends_with("expected a path after file:, not a host"),
+        "{host}"
     );
-    assert!(mistake(&format!("[state]\nurl = \"redis:\"\n{STORE}")).starts_with("state.url: "));
 }
 
 #[test]
@@ -265,12 +292,15 @@ fn paths_in_the_file_are_relative_to_it() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("cpm.toml");
     let http = "[http]\nspool_dir = \"spool\"\ntls = { certificate = \"tls/server.pem\", key = \"/etc/key.pem\" }\n";
-    fs::write(&file, format!("{http}{STORE}tls_ca = \"ca.pem\"\n")).unwrap();
+    let state = "[state]\nurl = \"file:state/cpm.redb\"\n";
+    fs::write(&file, format!("{http}{state}{STORE}tls_ca = \"ca.pem\"\n")).unwrap();
     let config = Config::load(&file).unwrap();
     assert_eq!(config.spool_directory(), directory.path().join("spool"));
     let tls = config.http.tls.unwrap();
     assert_eq!(tls.certificate, directory.path().join("tls/server.pem"));
     assert_eq!(tls.key, Path::new("/etc/key.pem"));
+    let state = StateUrl::File(directory.path().join("state/cpm.redb"));
+    assert_eq!(config.state.url, state);
     assert_eq!(
         config.stores[0].tls_ca,
         Some(directory.path().join("ca.pem"))
@@ -281,9 +311,9 @@ fn paths_in_the_file_are_relative_to_it() {
 fn uploads_wait_beside_the_state_where_nothing_else_is_said() {
     let mut config = Config::from_toml(STORE).unwrap();
     assert_eq!(config.spool_directory(), std::env::temp_dir());
-    config.state.url = "file:/var/lib/bridge/state.redb".to_owned();
+    config.state.url = StateUrl::File("/var/lib/bridge/state.redb".into());
     assert_eq!(config.spool_directory(), Path::new("/var/lib/bridge"));
-    config.state.url = "file:state.redb".to_owned();
+    config.state.url = StateUrl::File("state.redb".into());
     assert_eq!(config.spool_directory(), Path::new("."));
     config.http.spool_dir = Some("/spool".into());
     assert_eq!(config.spool_directory(), Path::new("/spool"));

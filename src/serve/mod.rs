@@ -7,23 +7,23 @@
 mod log;
 mod signals;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 pub use log::{install as install_log, subscriber as log_subscriber};
 pub use signals::{Stop, until_signal};
 
 use crate::{
     admin::Admin,
-    config::{self, Config, HttpConfig, StoreConfig, TlsMode},
+    config::{self, Config, HttpConfig, StateConfig, StateUrl, StoreConfig, TlsMode},
     identity::BoxRules,
     rest, server,
     spool::Spool,
-    state::{MemoryState, State},
+    state::{self, FileState, MemoryState, OpenError, State},
     store::Store,
     task, tls,
 };
@@ -34,11 +34,14 @@ const UPLOAD_IN_MEMORY: usize = 64 * 1024;
 const ADMIN_DRAIN: Duration = Duration::from_secs(1);
 /// What logging out of all stores gets at the end.
 const LEAVE: Duration = Duration::from_secs(2);
+/// What the last write of the state gets.
+const KEEP: Duration = Duration::from_secs(5);
 
 /// A running service.
 #[derive(Debug)]
 pub struct Running {
     stores: Vec<Arc<Store>>,
+    state: Arc<dyn State>,
     /// Where REST is served.
     pub http: SocketAddr,
     /// Where operators ask.
@@ -55,6 +58,9 @@ pub enum Error {
     /// The configuration names what cannot be used.
     #[error(transparent)]
     Configuration(#[from] config::Error),
+    /// The state file cannot be had now.
+    #[error("state.url: {0}")]
+    State(String),
     /// A listener's address cannot be had.
     #[error("{key} {address}: {reason}")]
     Bind {
@@ -93,7 +99,8 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
 /// An address that cannot be had, named with its key; files that cannot be used.
 pub async fn start(config: &Config) -> Result<Running, Error> {
     let tls = server_tls(&config.http)?;
-    let stores = stores(config)?;
+    let state = open_state(&config.state).await?;
+    let stores = stores(config, &state)?;
     let draining = CancellationToken::new();
     let opened: Vec<Arc<Store>> = stores.iter().map(|(store, _)| Arc::clone(store)).collect();
     let operators = Arc::new(Admin::new(opened.clone(), draining.clone()));
@@ -143,6 +150,7 @@ pub async fn start(config: &Config) -> Result<Running, Error> {
     ));
     Ok(Running {
         stores: opened,
+        state,
         http,
         admin,
         draining,
@@ -161,6 +169,11 @@ impl Running {
         // The store is left as politely as it was entered, but not waited for long.
         let leave = futures_util::future::join_all(self.stores.iter().map(|store| store.close()));
         let _ = timeout(LEAVE, leave).await;
+        match timeout(KEEP, self.state.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(failure)) => error!(error = %failure, "not all of the state was kept"),
+            Err(_) => error!("the state file takes too long: not all of the state was kept"),
+        }
         self.stop_admin.cancel();
         let _ = self.admin_task.await;
     }
@@ -173,6 +186,9 @@ impl Running {
 pub fn check_files(config: &Config) -> Result<(), config::Error> {
     server_tls(&config.http)?;
     spool(config)?;
+    if let StateUrl::File(path) = &config.state.url {
+        state::check(path).map_err(|error| unusable_state(path, &error))?;
+    }
     for (index, store) in config.stores.iter().enumerate() {
         tls::client(store.tls_ca.as_deref()).map_err(|error| {
             config::Error::value(format!("stores[{index}].tls_ca"), error.to_string())
@@ -198,15 +214,30 @@ fn spool(config: &Config) -> Result<Spool, config::Error> {
     Spool::new(directory.clone(), UPLOAD_IN_MEMORY).map_err(unusable)
 }
 
-fn stores(config: &Config) -> Result<Vec<(Arc<Store>, BoxRules)>, Error> {
-    let state: Arc<dyn State> = Arc::new(MemoryState::new());
+async fn open_state(config: &StateConfig) -> Result<Arc<dyn State>, Error> {
+    let StateUrl::File(path) = &config.url else {
+        return Ok(Arc::new(MemoryState::new()));
+    };
+    match FileState::open(path).await {
+        Ok(state) => Ok(Arc::new(state)),
+        // Nothing is wrong with the configuration: the next start may work.
+        Err(error @ OpenError::InUse) => Err(Error::State(format!("{}: {error}", path.display()))),
+        Err(error) => Err(unusable_state(path, &error).into()),
+    }
+}
+
+fn unusable_state(path: &Path, error: &OpenError) -> config::Error {
+    config::Error::value("state.url", format!("{}: {error}", path.display()))
+}
+
+fn stores(config: &Config, state: &Arc<dyn State>) -> Result<Vec<(Arc<Store>, BoxRules)>, Error> {
     let mut stores = Vec::with_capacity(config.stores.len());
     for (index, settings) in config.stores.iter().enumerate() {
         let key = format!("stores[{index}]");
         let rules = settings
             .box_rules()
             .map_err(|mistake| config::Error::value(key.as_str(), mistake.to_string()))?;
-        let store = Store::new(settings, &config.objects, Arc::clone(&state))
+        let store = Store::new(settings, &config.objects, Arc::clone(state))
             .map_err(|error| config::Error::value(format!("{key}.tls_ca"), error.to_string()))?;
         if sends_passwords_in_the_clear(settings) {
             warn!(store = %settings.name, host = %settings.host, "tls = \"off\": passwords cross the network in plain text");

@@ -1,6 +1,9 @@
 //! What went wrong, as it concerns the mail box; `rest` turns it into a status and a `requestError`.
 
-use crate::imap::{self, response::Code};
+use crate::{
+    imap::{self, response::Code},
+    state,
+};
 
 /// A failed operation on a box.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -95,6 +98,17 @@ impl From<imap::Error> for Error {
             imap::Error::Unsupported(what) => Self::Unsupported(what.to_owned()),
             imap::Error::Protocol(what) => Self::Upstream(what),
             imap::Error::Busy => Self::Busy,
+        }
+    }
+}
+
+/// What was said may not outlive the process: it is done all the same, and asking again is what helps.
+impl From<state::Error> for Error {
+    fn from(error: state::Error) -> Self {
+        match error {
+            state::Error::Unwritable(_) | state::Error::Closed => {
+                Self::Unavailable(error.to_string())
+            }
         }
     }
 }

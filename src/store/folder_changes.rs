@@ -121,6 +121,8 @@ impl Account {
         valid_name(name)?;
         let (parent, old_name) = path.rsplit_once('/').ok_or(Error::NotFound)?;
         if old_name == name {
+            // Perhaps asked again because the aliases could not be kept at first.
+            self.store.state.commit().await?;
             return Ok(name.to_owned());
         }
         let target = format!("{parent}/{name}");
@@ -159,7 +161,7 @@ impl Account {
                 Error::Upstream("RENAME without effect".to_owned())
             });
         }
-        self.keep_ids(&tree, &path, &renamed, &target);
+        self.keep_ids(&tree, &path, &renamed, &target).await?;
         Ok(name.to_owned())
     }
 
@@ -172,8 +174,14 @@ impl Account {
         }
     }
 
-    /// Where the server's own marks do not find a folder again after a rename, an alias does.
-    fn keep_ids(&self, before: &Tree, path: &str, after: &Tree, target: &str) {
+    /// Where the server's own marks do not find a folder again after a rename, an alias does; it outlives the process.
+    async fn keep_ids(
+        &self,
+        before: &Tree,
+        path: &str,
+        after: &Tree,
+        target: &str,
+    ) -> Result<(), Error> {
         let kept: Vec<(MailboxKey, MailboxKey)> = before
             .subtree(path)
             .filter_map(|(old, node)| {
@@ -186,6 +194,7 @@ impl Account {
                 .state
                 .alias(&self.scope(), &shown.to_bytes(), &found.to_bytes());
         }
+        Ok(self.store.state.commit().await?)
     }
 
     /// Removes a folder, all below it and all objects in them.

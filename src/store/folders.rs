@@ -37,7 +37,7 @@ impl Account {
             resource_url: Some(urls.folder(id)),
             path: query.path.then(|| shown_path(&path)),
             name: Some(name.to_owned()),
-            last_mod_seq: Some(self.folder_mod_seq(&tree, &path)),
+            last_mod_seq: Some(self.folder_mod_seq(&tree, &path).await?),
             cursor: page
                 .next
                 .map(|cursor| cursor.write(&self.seal, id, query.list)),
@@ -144,15 +144,15 @@ impl Account {
     }
 
     /// A counter that rises when name or parent are others than those shown last.
-    fn folder_mod_seq(&self, tree: &Tree, path: &str) -> u64 {
+    async fn folder_mod_seq(&self, tree: &Tree, path: &str) -> Result<u64, Error> {
         let entity = self
             .shown_folder(tree, path)
             .map_or_else(Vec::new, |id: FolderId| id.to_bytes());
         let name = path.rsplit('/').next().unwrap_or_default();
         let parent = self.parent(tree, path).unwrap_or_default();
-        self.store
-            .state
-            .revision(&self.scope(), &entity, digest_of(&[name, &parent]))
+        let digest = digest_of(&[name, &parent]);
+        let state = &self.store.state;
+        Ok(state.last_mod_seq(&self.scope(), &entity, digest).await?)
     }
 
     /// Subfolders by name, then objects newest UID first; one cursor over both.

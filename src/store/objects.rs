@@ -49,7 +49,7 @@ impl Account {
             path: Some(format!("{}/{id}", located.path)),
             payload_url: structure.has_payload.then(|| urls.payload(id)),
             payload_part: listed(&structure, urls, id),
-            last_mod_seq: Some(self.last_mod_seq(&located, &seen)),
+            last_mod_seq: Some(self.last_mod_seq(&located, &seen).await?),
             correlation_id: structure.correlation_id.clone(),
             correlation_tag: structure.correlation_tag.clone(),
         })
@@ -192,9 +192,9 @@ impl Account {
     }
 
     /// MODSEQ where there is one; else a counter that rises when the flags are others than those shown last.
-    pub(super) fn last_mod_seq(&self, located: &Located, seen: &Seen) -> u64 {
+    pub(super) async fn last_mod_seq(&self, located: &Located, seen: &Seen) -> Result<u64, Error> {
         if let Some(mod_seq) = seen.mod_seq {
-            return mod_seq;
+            return Ok(mod_seq);
         }
         let mut flags: Vec<String> = seen
             .flags
@@ -206,11 +206,9 @@ impl Account {
         flags.sort();
         let mut entity = self.shown_key(&located.key).to_bytes();
         entity.extend_from_slice(&located.uid.to_be_bytes());
-        self.store.state.revision(
-            &self.scope(),
-            &entity,
-            fingerprint(flags.join(" ").as_bytes()),
-        )
+        let digest = fingerprint(flags.join(" ").as_bytes());
+        let state = &self.store.state;
+        Ok(state.last_mod_seq(&self.scope(), &entity, digest).await?)
     }
 
     /// Flags and MODSEQ of an object in the session that will write, so that they are what the write meets.

@@ -1,0 +1,245 @@
+//! What the file holds, and how it is read and written. Schema 1:
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `cpm-bridge` | `schema`, `reserved` | number of the schema, highest value that may have been given out |
+//! | `revisions` | key of the entity | digest, value |
+//! | `aliases` | key of what is shown | time in µs, key of what is found, shown, found |
+//! | `correlated` | key of the creation | time in µs, digest, nonce, folder, outcome (object, path) |
+//!
+//! Keys are those of `state::key`. A new schema gets the next number, and `load` a step from the one before.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
+
+use super::{
+    journal::{Batch, Write},
+    open::OpenError,
+};
+use crate::state::{
+    Correlated, Outcome,
+    key::Key,
+    records::{Alias, Records, first_counter, oldest},
+    revisions::{HIGHEST, Shown},
+};
+
+/// The newest schema this version knows.
+const SCHEMA: u64 = 1;
+
+type KeyBytes = &'static [u8; 16];
+type StoredOutcome = Option<(&'static [u8], &'static str)>;
+type StoredCreation = (
+    i64,
+    &'static [u8; 32],
+    &'static str,
+    &'static [u8],
+    StoredOutcome,
+);
+type StoredAlias = (i64, KeyBytes, &'static [u8], &'static [u8]);
+
+const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("cpm-bridge");
+const REVISIONS: TableDefinition<'_, KeyBytes, (u64, u64)> = TableDefinition::new("revisions");
+const ALIASES: TableDefinition<'_, KeyBytes, StoredAlias> = TableDefinition::new("aliases");
+const CORRELATED: TableDefinition<'_, KeyBytes, StoredCreation> =
+    TableDefinition::new("correlated");
+
+/// What a file held.
+pub(super) struct Loaded {
+    pub(super) records: Records,
+    /// What the first transaction has to write: values reserved, and records removed that are too old or too many.
+    pub(super) first: Batch,
+}
+
+/// Makes the tables in an empty file.
+pub(super) fn prepare(database: &Database) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    {
+        let mut about = transaction.open_table(ABOUT)?;
+        about.insert("schema", SCHEMA)?;
+        about.insert("reserved", 0)?;
+        transaction.open_table(REVISIONS)?;
+        transaction.open_table(ALIASES)?;
+        transaction.open_table(CORRELATED)?;
+    }
+    Ok(transaction.commit()?)
+}
+
+/// Whether a file is ours and of a schema that is known.
+pub(super) fn recognise(transaction: &ReadTransaction) -> Result<(), OpenError> {
+    let about = transaction.open_table(ABOUT).map_err(redb::Error::from)?;
+    let schema = about.get("schema").map_err(redb::Error::from)?;
+    match schema.map(|schema| schema.value()) {
+        Some(SCHEMA) => Ok(()),
+        Some(found) if found > SCHEMA => Err(OpenError::Newer {
+            found,
+            known: SCHEMA,
+        }),
+        Some(_) | None => Err(OpenError::Foreign),
+    }
+}
+
+/// Reads everything.
+pub(super) fn load(database: &Database, now: DateTime<Utc>) -> Result<Loaded, OpenError> {
+    let transaction = database.begin_read().map_err(redb::Error::from)?;
+    recognise(&transaction)?;
+    let about = transaction.open_table(ABOUT).map_err(redb::Error::from)?;
+    let reserved = about.get("reserved").map_err(redb::Error::from)?;
+    let reserved = reserved
+        .map(|reserved| reserved.value())
+        .filter(|reserved| *reserved <= HIGHEST)
+        .ok_or_else(|| damaged("no reserved values"))?;
+    let counter = first_counter(now).max(reserved);
+    let mut loaded = Loaded {
+        records: Records::new(counter),
+        first: Batch::reserving(counter),
+    };
+    loaded.revisions(&transaction, reserved)?;
+    loaded.aliases(&transaction)?;
+    loaded.creations(&transaction, now)?;
+    Ok(loaded)
+}
+
+impl Loaded {
+    fn revisions(&mut self, transaction: &ReadTransaction, reserved: u64) -> Result<(), OpenError> {
+        let table = transaction
+            .open_table(REVISIONS)
+            .map_err(redb::Error::from)?;
+        for entry in table.iter().map_err(redb::Error::from)? {
+            let (key, stored) = entry.map_err(redb::Error::from)?;
+            let (digest, value) = stored.value();
+            if value > reserved {
+                return Err(damaged("a counter above the values reserved"));
+            }
+            let shown = Shown { digest, value };
+            let forgotten = self.records.revisions.remember(*key.value(), shown);
+            forgotten
+                .into_iter()
+                .for_each(|key| self.first.remove_revision(key));
+        }
+        Ok(())
+    }
+
+    fn aliases(&mut self, transaction: &ReadTransaction) -> Result<(), OpenError> {
+        let table = transaction.open_table(ALIASES).map_err(redb::Error::from)?;
+        for entry in table.iter().map_err(redb::Error::from)? {
+            let (key, stored) = entry.map_err(redb::Error::from)?;
+            let (at, found_key, shown, found) = stored.value();
+            let alias = Alias {
+                at,
+                found_key: *found_key,
+                shown: shown.to_vec(),
+                found: found.to_vec(),
+            };
+            let forgotten = self.records.remember_alias(*key.value(), Arc::new(alias));
+            self.first
+                .aliases
+                .extend(forgotten.into_iter().map(|key| (key, None)));
+        }
+        Ok(())
+    }
+
+    fn creations(
+        &mut self,
+        transaction: &ReadTransaction,
+        now: DateTime<Utc>,
+    ) -> Result<(), OpenError> {
+        let table = transaction
+            .open_table(CORRELATED)
+            .map_err(redb::Error::from)?;
+        let oldest = oldest(now);
+        for entry in table.iter().map_err(redb::Error::from)? {
+            let (key, stored) = entry.map_err(redb::Error::from)?;
+            let key: Key = *key.value();
+            let (at, digest, nonce, folder, outcome) = stored.value();
+            let at = DateTime::from_timestamp_micros(at).ok_or_else(|| damaged("a time"))?;
+            if at < oldest {
+                self.first.correlated.insert(key, None);
+                continue;
+            }
+            let record = Correlated {
+                digest: *digest,
+                nonce: nonce.to_owned(),
+                folder: folder.to_vec(),
+                outcome: outcome.map(|(object, path)| Outcome {
+                    object: object.to_vec(),
+                    path: path.to_owned(),
+                }),
+                at,
+            };
+            let forgotten = self.records.remember_creation(key, Arc::new(record));
+            self.first
+                .correlated
+                .extend(forgotten.into_iter().map(|key| (key, None)));
+        }
+        Ok(())
+    }
+}
+
+/// Writes a transaction; it is on the disk when this returns.
+pub(super) fn write(database: &Database, batch: &Batch) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    if let Some(reserved) = batch.reserved {
+        transaction
+            .open_table(ABOUT)?
+            .insert("reserved", reserved)?;
+    }
+    if !batch.revisions.is_empty() {
+        let mut table = transaction.open_table(REVISIONS)?;
+        for (key, Write { shown, .. }) in &batch.revisions {
+            match shown {
+                Some(shown) => drop(table.insert(key, (shown.digest, shown.value))?),
+                None => drop(table.remove(key)?),
+            }
+        }
+    }
+    if !batch.aliases.is_empty() {
+        let mut table = transaction.open_table(ALIASES)?;
+        for (key, alias) in &batch.aliases {
+            match alias {
+                Some(alias) => drop(table.insert(key, stored_alias(alias))?),
+                None => drop(table.remove(key)?),
+            }
+        }
+    }
+    if !batch.correlated.is_empty() {
+        let mut table = transaction.open_table(CORRELATED)?;
+        for (key, record) in &batch.correlated {
+            match record {
+                Some(record) => drop(table.insert(key, stored_creation(record))?),
+                None => drop(table.remove(key)?),
+            }
+        }
+    }
+    Ok(transaction.commit()?)
+}
+
+fn stored_alias(alias: &Alias) -> (i64, &Key, &[u8], &[u8]) {
+    (alias.at, &alias.found_key, &alias.shown, &alias.found)
+}
+
+type Creation<'a> = (
+    i64,
+    &'a [u8; 32],
+    &'a str,
+    &'a [u8],
+    Option<(&'a [u8], &'a str)>,
+);
+
+fn stored_creation(record: &Correlated) -> Creation<'_> {
+    (
+        record.at.timestamp_micros(),
+        &record.digest,
+        &record.nonce,
+        &record.folder,
+        record
+            .outcome
+            .as_ref()
+            .map(|outcome| (&outcome.object[..], &outcome.path[..])),
+    )
+}
+
+fn damaged(what: &str) -> OpenError {
+    OpenError::Damaged(what.to_owned())
+}

@@ -1,0 +1,210 @@
+//! What is not in the file yet.
+
+use std::{collections::HashMap, mem, sync::Arc};
+
+use crate::state::{
+    Correlated,
+    key::Key,
+    records::Alias,
+    revisions::{Change, HIGHEST, Shown},
+};
+
+/// Values reserved at a time: a second's worth of microseconds, so that counters stay near the clock however often the process
+/// starts, and more than can be given out while a transaction is written.
+const BLOCK: u64 = 1 << 20;
+/// Changes that wait to be written. So many come together only when the disk stands still.
+const MOST_UNWRITTEN: usize = 1_000_000;
+
+/// What one transaction writes. `None` removes.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) revisions: HashMap<Key, Write>,
+    pub(super) aliases: HashMap<Key, Option<Arc<Alias>>>,
+    pub(super) correlated: HashMap<Key, Option<Arc<Correlated>>>,
+    /// Values up to this may be given out once it is written.
+    pub(super) reserved: Option<u64>,
+    /// Whether it holds anything that is waited for.
+    awaited: bool,
+}
+
+/// A revision on its way to the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Write {
+    pub(super) shown: Option<Shown>,
+    /// The file may hold another one for the same key.
+    pub(super) replaces: bool,
+}
+
+impl Batch {
+    /// Reserves values above a counter.
+    pub(super) fn reserving(counter: u64) -> Self {
+        Self {
+            reserved: Some((counter + BLOCK).min(HIGHEST)),
+            ..Self::default()
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.revisions.len() + self.aliases.len() + self.correlated.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0 && self.reserved.is_none()
+    }
+
+    fn replaces(&self, key: &Key) -> bool {
+        self.revisions.get(key).is_some_and(|write| write.replaces)
+    }
+
+    /// Removes a record that the file has and memory has not.
+    pub(super) fn remove_revision(&mut self, key: Key) {
+        let write = Write {
+            shown: None,
+            replaces: true,
+        };
+        self.revisions.insert(key, write);
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Journal {
+    pending: Batch,
+    /// The transaction being written; empty when there is none.
+    in_flight: Arc<Batch>,
+    /// Number of the transaction that `pending` will be.
+    number: u64,
+    /// Values up to this may be given out.
+    reserved: u64,
+    /// Somebody waits for `pending`, or it reserves values.
+    wanted: bool,
+    /// More came than can be kept.
+    lost: bool,
+}
+
+/// What the writer has to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Status {
+    /// There is nothing to write.
+    pub(super) empty: bool,
+    /// Somebody waits for it.
+    pub(super) wanted: bool,
+    /// Changes were left out: the file can no longer follow.
+    pub(super) lost: bool,
+}
+
+impl Journal {
+    /// Of a file that has reserved values up to this one.
+    pub(super) fn new(reserved: u64) -> Self {
+        Self {
+            pending: Batch::default(),
+            in_flight: Arc::default(),
+            number: 1,
+            reserved,
+            wanted: false,
+            lost: false,
+        }
+    }
+
+    pub(super) fn revision(&mut self, key: Key, digest: u64, value: u64, change: Change) {
+        if !self.has_room() {
+            return;
+        }
+        let known = |batch: &Batch| batch.revisions.contains_key(&key);
+        // What is on its way may arrive, even of a write that fails.
+        let replaces = change.replaces || known(&self.pending) || known(&self.in_flight);
+        let shown = Some(Shown { digest, value });
+        self.pending
+            .revisions
+            .insert(key, Write { shown, replaces });
+        self.pending.awaited |= replaces;
+        if let Some(forgotten) = change.forgotten {
+            self.pending.remove_revision(forgotten);
+        }
+        let asked = self.pending.reserved.or(self.in_flight.reserved);
+        if asked.is_none() && value + BLOCK / 2 > self.reserved {
+            self.pending.reserved = Some((value + BLOCK).min(HIGHEST));
+            self.pending.awaited = true;
+            self.wanted = true;
+        }
+    }
+
+    pub(super) fn alias(&mut self, key: Key, alias: Option<Arc<Alias>>) {
+        if self.has_room() {
+            self.pending.aliases.insert(key, alias);
+            self.pending.awaited = true;
+        }
+    }
+
+    pub(super) fn correlated(&mut self, key: Key, record: Option<Arc<Correlated>>) {
+        if self.has_room() {
+            self.pending.correlated.insert(key, record);
+            self.pending.awaited = true;
+        }
+    }
+
+    /// Whether no restart can bring back a lower value for the key.
+    pub(super) fn is_settled(&self, key: &Key, value: u64) -> bool {
+        !self.lost
+            && value <= self.reserved
+            && !self.pending.replaces(key)
+            && !self.in_flight.replaces(key)
+    }
+
+    /// The number of the transaction that holds all that is waited for; it is asked for.
+    pub(super) fn want(&mut self) -> Option<u64> {
+        if self.pending.awaited {
+            self.wanted = true;
+            return Some(self.number);
+        }
+        self.in_flight.awaited.then(|| self.number - 1)
+    }
+
+    pub(super) fn status(&self) -> Status {
+        Status {
+            empty: self.pending.is_empty(),
+            wanted: self.wanted,
+            lost: self.lost,
+        }
+    }
+
+    /// The next transaction; `None` when there is nothing to write.
+    pub(super) fn take(&mut self) -> Option<Arc<Batch>> {
+        if self.pending.is_empty() || self.lost {
+            return None;
+        }
+        self.in_flight = Arc::new(mem::take(&mut self.pending));
+        self.number += 1;
+        self.wanted = false;
+        Some(Arc::clone(&self.in_flight))
+    }
+
+    /// The transaction taken last is in the file; its number.
+    pub(super) fn written(&mut self) -> u64 {
+        let written = mem::take(&mut self.in_flight);
+        self.reserved = written.reserved.unwrap_or(self.reserved);
+        self.number - 1
+    }
+
+    /// The transaction taken last is not in the file, or not for certain: all of it goes into the next one.
+    pub(super) fn failed(&mut self) {
+        let failed = mem::take(&mut self.in_flight);
+        for (key, write) in &failed.revisions {
+            self.pending.revisions.entry(*key).or_insert(*write);
+        }
+        for (key, alias) in &failed.aliases {
+            let entry = self.pending.aliases.entry(*key);
+            entry.or_insert_with(|| alias.clone());
+        }
+        for (key, record) in &failed.correlated {
+            let entry = self.pending.correlated.entry(*key);
+            entry.or_insert_with(|| record.clone());
+        }
+        self.pending.reserved = self.pending.reserved.max(failed.reserved);
+        self.pending.awaited |= failed.awaited;
+    }
+
+    fn has_room(&mut self) -> bool {
+        self.lost |= self.pending.len() >= MOST_UNWRITTEN;
+        !self.lost
+    }
+}
