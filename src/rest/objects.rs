@@ -134,13 +134,18 @@ pub(super) fn item(
     if failure.status.is_server_error() || failure.status == StatusCode::UNAUTHORIZED {
         return Err(failure);
     }
+    Ok(failed_item(failure))
+}
+
+/// An item of a list of outcomes that is no success.
+pub(super) fn failed_item(failure: Failure) -> BulkResponse {
     let reason = failure.status.canonical_reason().unwrap_or_default();
-    Ok(BulkResponse {
+    BulkResponse {
         code: failure.status.as_u16(),
         reason: reason.to_owned(),
         success: None,
         failure: Some(*failure.error),
-    })
+    }
 }
 
 /// RFC 9051 §9: an atom, or `\` and an atom.

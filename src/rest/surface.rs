@@ -3,6 +3,8 @@
 /// A resource of the surface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
+    /// Row 1.
+    Objects,
     /// Row 2.
     Object,
     /// Row 3.
@@ -15,6 +17,8 @@ pub enum Route {
     PayloadPart,
     /// Row 8.
     ObjectPathToId,
+    /// Row 9.
+    BulkCreation,
     /// Row 12.
     Folders,
     /// Row 13.
@@ -27,13 +31,15 @@ pub enum Route {
 
 /// Path below the box, resource, name in logs, methods; HEAD is there where GET is, OPTIONS everywhere.
 #[rustfmt::skip] // A line for each resource, to be read as the table it is.
-pub const SURFACE: [(&str, Route, &str, &[&str]); 10] = [
+pub const SURFACE: [(&str, Route, &str, &[&str]); 12] = [
+    ("/objects", Route::Objects, "objects", &["POST"]),
     ("/objects/operations/pathToId", Route::ObjectPathToId, "object_path_to_id", &["GET", "POST"]),
     ("/objects/{object}", Route::Object, "object", &["GET", "DELETE"]),
     ("/objects/{object}/flags", Route::ObjectFlags, "object_flags", &["GET", "PUT"]),
     ("/objects/{object}/flags/{flag}", Route::ObjectFlag, "object_flag", &["GET", "PUT", "DELETE"]),
     ("/objects/{object}/payload", Route::Payload, "payload", &["GET"]),
     ("/objects/{object}/payloadParts/{part}", Route::PayloadPart, "payload_part", &["GET"]),
+    ("/objects/operations/bulkCreation", Route::BulkCreation, "bulk_creation", &["POST"]),
     ("/folders", Route::Folders, "folders", &["POST"]),
     ("/folders/operations/pathToId", Route::FolderPathToId, "folder_path_to_id", &["GET", "POST"]),
     ("/folders/{folder}", Route::Folder, "folder", &["GET", "DELETE"]),

@@ -141,10 +141,11 @@ impl Account {
         }
         Err(match outcome {
             Ok(_) => invalid(),
-            Err(imap::Error::No { code, .. }) => match self.explain(&made, path, "", code).await {
-                Error::InvalidInput(_) | Error::Conflict(..) => invalid(),
-                error => error,
-            },
+            Err(imap::Error::No { code, .. }) => {
+                let error = self.explain(&made, path, "", code).await;
+                let by_name = matches!(error, Error::InvalidInput(_) | Error::Conflict(..));
+                if by_name { invalid() } else { error }
+            }
             Err(error) => error.into(),
         })
     }
