@@ -8,11 +8,12 @@
 mod error;
 mod folders;
 mod http;
+mod multipart;
 mod objects;
+#[cfg_attr(not(test), expect(dead_code, reason = "no resource takes uploads yet"))]
+mod upload;
 
-use std::{
-    collections::HashMap, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration,
-};
+use std::{collections::HashMap, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
 
 use ::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use bytes::Bytes;
@@ -275,8 +276,7 @@ impl Service {
         }
         let base = http::base_url(&self.settings, &parts, peer, secure)?;
         let limits = &self.settings.limits;
-        let wait = Duration::from_secs(limits.body_timeout);
-        let body = http::read_body(body, limits.body, wait).await?;
+        let body = http::read_body(body, limits.body, limits.body_timeout).await?;
         // PUT of a single flag means the same with any body, or none (contract §11.1 row 5).
         if !body.is_empty() && matched.route != Route::ObjectFlag {
             http::json_content(&parts.headers)?;
