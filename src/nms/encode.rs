@@ -1,7 +1,8 @@
 //! Values to JSON documents and back (contract §2.2).
 //!
 //! Strict in what is sent: one member named after the root element, arrays for what can repeat. Tolerant in what is taken:
-//! the root member may be missing, a list may be a single value, `null` is absent, unknown members are ignored.
+//! the root member may be missing, a list may be a single value, a member that is `null` is absent at any depth, unknown
+//! members are ignored. A `null` in a list is no value: to leave it out would shift the others.
 
 use std::{fmt, marker::PhantomData};
 
@@ -12,7 +13,7 @@ use serde::{
         value::{MapAccessDeserializer, SeqAccessDeserializer},
     },
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
 
 /// A body that cannot be read; names the member, or the root when no member is to blame.
@@ -53,10 +54,7 @@ pub fn from_json<T: DeserializeOwned>(root: &str, bytes: &[u8]) -> Result<T, Mal
         Some(_) if members.is_empty() => return Err(malformed(root)),
         Some(_) | None => members,
     };
-    let content: serde_json::Map<String, Value> = content
-        .into_iter()
-        .filter(|(_, value)| !value.is_null())
-        .collect();
+    let content = without_nulls(content);
     serde_path_to_error::deserialize(Value::Object(content)).map_err(|error| {
         let innermost = error.path().iter().rev().find_map(|segment| match segment {
             Segment::Map { key } => Some(key.as_str()),
@@ -66,20 +64,34 @@ pub fn from_json<T: DeserializeOwned>(root: &str, bytes: &[u8]) -> Result<T, Mal
     })
 }
 
-/// The text of a document that is one string: `{"name": "…"}` (contract §1.2 row 14).
+/// The members that are not `null`, at every depth; how deep that can be is the parser's limit.
+fn without_nulls(members: Map<String, Value>) -> Map<String, Value> {
+    let present = members.into_iter().filter(|(_, value)| !value.is_null());
+    present
+        .map(|(name, value)| (name, without_null_members(value)))
+        .collect()
+}
+
+fn without_null_members(value: Value) -> Value {
+    match value {
+        Value::Object(members) => Value::Object(without_nulls(members)),
+        Value::Array(values) => {
+            Value::Array(values.into_iter().map(without_null_members).collect())
+        }
+        plain @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => plain,
+    }
+}
+
+/// The text of a document that is one string: `{"name": "…"}` (contract §1.2 row 14), or only the string.
 ///
 /// # Errors
 /// [`Malformed`] when it is none.
 pub fn text_from_json(root: &str, bytes: &[u8]) -> Result<String, Malformed> {
-    let document: Value = serde_json::from_slice(bytes).map_err(|_| Malformed {
+    let document = serde_json::from_slice(bytes).unwrap_or(Value::Null);
+    let text = document.get(root).unwrap_or(&document).as_str();
+    text.map(str::to_owned).ok_or_else(|| Malformed {
         part: root.to_owned(),
-    })?;
-    match document.get(root) {
-        Some(Value::String(text)) => Ok(text.clone()),
-        _ => Err(Malformed {
-            part: root.to_owned(),
-        }),
-    }
+    })
 }
 
 /// A list of anything, or the one element of it (contract §2.2).
@@ -96,9 +108,8 @@ pub(super) fn list_if_any<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     list(deserializer).map(Some)
 }
 
-/// A container of members, empty for `null` (contract §2.2). A bare list is refused: serde would take its elements for the
-/// members, one after the other.
-pub(super) fn members<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
+/// A container of members. A bare list is refused: serde would take its elements for the members, one after the other.
+pub(super) fn members<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     deserializer.deserialize_any(Members(PhantomData))
@@ -117,7 +128,7 @@ pub(super) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<St
 
 struct Members<T>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for Members<T> {
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
     type Value = T;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -126,10 +137,6 @@ impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for Members<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
         T::deserialize(MapAccessDeserializer::new(members))
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<T, E> {
-        Ok(T::default())
     }
 }
 
@@ -157,10 +164,6 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
         T::deserialize(MapAccessDeserializer::new(members)).map(|one| vec![one])
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
-        Ok(Vec::new())
     }
 
     one!(visit_bool, bool);
@@ -202,6 +205,34 @@ mod tests {
             (read.name.as_deref(), read.parent_folder),
             (Some("x"), None)
         );
+    }
+
+    #[test]
+    fn null_is_absent_at_any_depth_but_not_in_a_list() {
+        let body = br#"{"object":{"attributes":{"attribute":[{"name":"Subject","value":["x"],"more":null}]},
+            "flags":{"flag":null},"path":null}}"#;
+        let read: Object = from_json("object", body).unwrap();
+        assert_eq!(read.attributes.attribute.len(), 1);
+        assert_eq!(read.flags, FlagList::default());
+        let read: Result<PathList, _> = from_json("pathList", br#"{"path":["/a",null]}"#);
+        assert_eq!(read, malformed("path"));
+    }
+
+    #[test]
+    fn a_text_may_stand_alone() {
+        for body in [r#"{"name":"x"}"#, r#"{"name":"x","more":1}"#, r#""x""#] {
+            assert_eq!(text_from_json("name", body.as_bytes()).unwrap(), "x");
+        }
+        for body in [
+            r#"{"name":null}"#,
+            r#"{"nam":"x"}"#,
+            "null",
+            "7",
+            r#"["x"]"#,
+            "",
+        ] {
+            assert_eq!(text_from_json("name", body.as_bytes()), malformed("name"));
+        }
     }
 
     #[test]

@@ -57,12 +57,12 @@ impl Failure {
         )
     }
 
-    /// 415 SVC0002.
-    pub(crate) fn unsupported_media_type() -> Self {
+    /// 415 SVC0002 with the header that says so.
+    pub(crate) fn unsupported_media_type(header: &str) -> Self {
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Fault::InvalidInput,
-            &["Content-Type"],
+            &[header],
         )
     }
 

@@ -7,7 +7,7 @@ mod splitter;
 
 use bytes::Bytes;
 
-pub(super) use self::header::{Fields, field};
+pub(super) use self::header::{Fields, boundary, field};
 use self::splitter::{Event, Splitter};
 use super::{error::Failure, http::Pieces};
 
@@ -25,18 +25,6 @@ pub(super) enum Role {
     Root,
     /// `attachments`: the payload, or one of several.
     Attachment,
-}
-
-/// The boundary in a `Content-Type` that is a form's (contract §3.1).
-///
-/// # Errors
-/// 415 for another type, 400 for no boundary.
-pub(super) fn boundary(content_type: &str) -> Result<String, Failure> {
-    let essence = content_type.split(';').next().unwrap_or_default();
-    if !essence.trim().eq_ignore_ascii_case("multipart/form-data") {
-        return Err(Failure::unsupported_media_type());
-    }
-    header::boundary(content_type).ok_or_else(|| Failure::invalid("Content-Type"))
 }
 
 impl Parts {

@@ -26,6 +26,7 @@ use super::{
     error::Failure,
     http::Pieces,
     multipart::{self, Fields, Parts, Role},
+    negotiation,
 };
 use crate::{
     config::LimitsConfig,
@@ -87,7 +88,7 @@ impl<'a> Form<'a> {
     /// Looks at the head alone.
     ///
     /// # Errors
-    /// 415 and 400 for a wrong `Content-Type`, 413 for a body that is announced to be too large.
+    /// 415 and 400 for a wrong `Content-Type`, 415 for a compressed body, 413 for a body that is announced to be too large.
     pub(super) fn new<B>(
         headers: &HeaderMap,
         body: B,
@@ -98,10 +99,13 @@ impl<'a> Form<'a> {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BodyError>,
     {
+        negotiation::content(headers, "multipart/form-data")?;
         let content_type = headers
             .get(header::CONTENT_TYPE)
-            .map(|value| String::from_utf8_lossy(value.as_bytes()));
-        let boundary = multipart::boundary(&content_type.unwrap_or_default())?;
+            .ok_or_else(|| Failure::unsupported_media_type("Content-Type"))?;
+        let content_type = String::from_utf8_lossy(content_type.as_bytes());
+        let boundary = multipart::boundary(&content_type);
+        let boundary = boundary.ok_or_else(|| Failure::invalid("Content-Type"))?;
         let pieces = Pieces::new(body, limits.upload, limits.body_timeout, "attachments")?;
         Ok(Self {
             parts: Parts::new(&boundary, pieces),
@@ -167,7 +171,7 @@ impl<'a> Form<'a> {
         let essence = content_type.split(';').next().unwrap_or_default().trim();
         // Programs that send forms write all sorts of types for what is JSON, but not this one.
         if essence.to_ascii_lowercase().ends_with("xml") {
-            return Err(Failure::unsupported_media_type());
+            return Err(Failure::unsupported_media_type("Content-Type"));
         }
         let mut document = BytesMut::new();
         while let Some(bytes) = self.parts.content().await? {

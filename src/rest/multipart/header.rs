@@ -62,7 +62,7 @@ pub(super) fn name(fields: &Fields) -> Option<String> {
 }
 
 /// The boundary of a `Content-Type`.
-pub(super) fn boundary(content_type: &str) -> Option<String> {
+pub(in crate::rest) fn boundary(content_type: &str) -> Option<String> {
     let boundary = parameter(content_type, "boundary")?;
     // RFC 2046 §5.1.1: white space at its end was added on the way.
     let boundary = boundary.trim_end();

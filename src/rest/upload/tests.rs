@@ -446,6 +446,16 @@ fn the_head_is_judged_before_the_body_is_asked_for() {
         judged("text/plain", 1),
         Err((415, "Content-Type".to_owned()))
     );
+    let mut compressed = headers(FORM.as_bytes());
+    compressed.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    for (headers, part) in [
+        (compressed, "Content-Encoding"),
+        (HeaderMap::new(), "Content-Type"),
+    ] {
+        let form = Form::new(&headers, Untouched(1), &limits, &spool);
+        let refused = form.err().map(|failure| told(&failure));
+        assert_eq!(refused, Some((415, part.to_owned())));
+    }
 }
 
 #[tokio::test]
