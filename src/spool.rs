@@ -56,7 +56,7 @@ enum Place {
 }
 
 impl Spool {
-    /// A spool in a directory that exists; `memory_limit` is how many octets one writer keeps in memory.
+    /// A spool in a directory that exists; `memory_limit` is how many octets one writer keeps in memory, at least one.
     ///
     /// # Errors
     /// When no file can be made there.
@@ -64,7 +64,7 @@ impl Spool {
         nameless(&directory)?;
         Ok(Self {
             directory: directory.into(),
-            memory_limit,
+            memory_limit: memory_limit.max(1),
         })
     }
 
@@ -400,17 +400,18 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn any_cutting_gives_the_same_bytes(cuts in proptest::collection::vec(0..9_usize, 0..40), from in 0..100_u64, to in 0..100_u64) {
+        fn any_cutting_gives_the_same_bytes(cuts in proptest::collection::vec(0..9_usize, 0..40), from in 0..100_u64, to in 0..100_u64, limit in 0..20_usize) {
             let bytes = counted(cuts.iter().sum());
             let directory = tempfile::tempdir().unwrap();
-            let spool = Spool::new(directory.path().to_owned(), 16).unwrap();
+            let spool = Spool::new(directory.path().to_owned(), limit).unwrap();
+            let limit = limit.max(1);
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             runtime.block_on(async {
                 let mut writer = spool.writer();
                 let mut rest = &bytes[..];
                 for cut in cuts {
                     writer.push(&rest[..cut]).await.unwrap();
-                    assert!(writer.buffer.len() <= 16);
+                    assert!(writer.buffer.len() <= limit);
                     rest = &rest[cut..];
                 }
                 let blob = writer.finish().await.unwrap();

@@ -108,9 +108,8 @@ pub(super) fn list_if_any<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     list(deserializer).map(Some)
 }
 
-/// A container of members, empty for `null` (contract §2.2). A bare list is refused: serde would take its elements for the
-/// members, one after the other.
-pub(super) fn members<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
+/// A container of members. A bare list is refused: serde would take its elements for the members, one after the other.
+pub(super) fn members<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     deserializer.deserialize_any(Members(PhantomData))
@@ -129,7 +128,7 @@ pub(super) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<St
 
 struct Members<T>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for Members<T> {
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
     type Value = T;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -138,10 +137,6 @@ impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for Members<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
         T::deserialize(MapAccessDeserializer::new(members))
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<T, E> {
-        Ok(T::default())
     }
 }
 
@@ -169,10 +164,6 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
         T::deserialize(MapAccessDeserializer::new(members)).map(|one| vec![one])
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
-        Ok(Vec::new())
     }
 
     one!(visit_bool, bool);

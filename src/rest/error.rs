@@ -1,5 +1,7 @@
 //! From [`store::Error`] to status and `requestError`: the one place where that is decided, and where faults of the store are logged.
 
+use std::io;
+
 use http::StatusCode;
 use tracing::{error, warn};
 
@@ -46,6 +48,29 @@ impl Failure {
         Self::new(StatusCode::UNAUTHORIZED, Fault::InvalidCredentials, &[])
     }
 
+    /// 413 POL0001.
+    pub(crate) fn too_large() -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            Fault::PolicyError,
+            &["TooLarge"],
+        )
+    }
+
+    /// 415 SVC0002 with the header that says so.
+    pub(crate) fn unsupported_media_type(header: &str) -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Fault::InvalidInput,
+            &[header],
+        )
+    }
+
+    /// 503 SVC2001.
+    fn unavailable() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, Fault::NoResources, &[])
+    }
+
     /// SVC0001 with the status as code.
     pub(crate) fn service(status: StatusCode) -> Self {
         Self::new(status, Fault::ServiceError, &[status.as_str()])
@@ -58,10 +83,17 @@ impl From<Malformed> for Failure {
     }
 }
 
+/// The spool: what fails there is the disk's fault, and another's turn may come.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        error!(%error, "spool failed");
+        Self::unavailable()
+    }
+}
+
 impl From<store::Error> for Failure {
     fn from(error: store::Error) -> Self {
         use store::Error as E;
-        let unavailable = || Self::new(StatusCode::SERVICE_UNAVAILABLE, Fault::NoResources, &[]);
         match error {
             E::NotFound => Self::not_found("Request-URI"),
             E::UnknownPath(path) | E::MalformedPath(path) => Self::not_found(&path),
@@ -88,20 +120,16 @@ impl From<store::Error> for Failure {
                 &[&feature],
             ),
             E::QuotaExceeded => Self::forbidden("OverQuota"),
-            E::TooLarge => Self::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                Fault::PolicyError,
-                &["TooLarge"],
-            ),
+            E::TooLarge => Self::too_large(),
             E::PreconditionFailed => Self::new(
                 StatusCode::PRECONDITION_FAILED,
                 Fault::ServiceError,
                 &["PreconditionFailed"],
             ),
-            E::Busy => unavailable(),
+            E::Busy => Self::unavailable(),
             E::Unavailable(reason) => {
                 warn!(reason, "store unavailable");
-                unavailable()
+                Self::unavailable()
             }
             E::Upstream(reason) => {
                 error!(reason, "store misbehaved");

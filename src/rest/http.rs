@@ -28,40 +28,87 @@ const NO_CACHE: HeaderValue = HeaderValue::from_static("private, no-cache");
 /// Header of request ids, in and out.
 pub(super) const REQUEST_ID: &str = "x-request-id";
 
-/// A request body, bounded in size and in the time between two of its pieces.
-pub(super) async fn read_body(
-    body: Incoming,
-    limit: usize,
+/// A request body as it comes, bounded in size and in the time between two of its pieces.
+pub(super) struct Pieces {
+    body: Body,
+    /// Octets that may still come.
+    left: u64,
     wait: Duration,
-) -> Result<Bytes, Failure> {
-    let too_large = || {
-        Failure::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            crate::nms::Fault::PolicyError,
-            &["TooLarge"],
-        )
-    };
-    if usize::try_from(body.size_hint().lower()).is_ok_and(|announced| announced > limit) {
-        return Err(too_large());
-    }
-    let mut body = body;
-    let mut bytes = BytesMut::new();
-    loop {
-        let frame = timeout(wait, body.frame())
-            .await
-            .map_err(|_| Failure::service(StatusCode::REQUEST_TIMEOUT))?;
-        let Some(frame) = frame else {
-            return Ok(bytes.freeze());
-        };
-        // The client broke off; nobody will read the answer.
-        let frame = frame.map_err(|_| Failure::invalid("body"))?;
-        if let Ok(data) = frame.into_data() {
-            if bytes.len() + data.len() > limit {
-                return Err(too_large());
-            }
-            bytes.extend_from_slice(&data);
+    /// What is at fault when the body breaks off.
+    part: &'static str,
+    ended: bool,
+}
+
+impl Pieces {
+    /// A body of at most `limit` octets, with at most `wait` seconds of silence.
+    ///
+    /// # Errors
+    /// 413 when it is announced to be larger.
+    pub(super) fn new<B>(
+        body: B,
+        limit: u64,
+        wait: u64,
+        part: &'static str,
+    ) -> Result<Self, Failure>
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<BodyError>,
+    {
+        if body.size_hint().lower() > limit {
+            return Err(Failure::too_large());
         }
+        Ok(Self {
+            body: body.map_err(Into::into).boxed_unsync(),
+            left: limit,
+            wait: Duration::from_secs(wait),
+            part,
+            ended: false,
+        })
     }
+
+    /// Octets that are still to come, where the request says so.
+    pub(super) fn announced(&self) -> Option<u64> {
+        self.body.size_hint().exact()
+    }
+
+    /// The next piece; `None` at the end, as often as it is asked for.
+    ///
+    /// # Errors
+    /// 408 for silence, 413 for too much, 400 for a body that breaks off.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        while !self.ended {
+            let frame = timeout(self.wait, self.body.frame())
+                .await
+                .map_err(|_| Failure::service(StatusCode::REQUEST_TIMEOUT))?;
+            let Some(frame) = frame else {
+                self.ended = true;
+                break;
+            };
+            // The client broke off; as a rule nobody will read the answer.
+            let frame = frame.map_err(|_| Failure::invalid(self.part))?;
+            // Trailers are nothing to us.
+            if let Ok(bytes) = frame.into_data() {
+                let octets = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                self.left = self
+                    .left
+                    .checked_sub(octets)
+                    .ok_or_else(Failure::too_large)?;
+                return Ok(Some(bytes));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A whole request body.
+pub(super) async fn read_body(body: Incoming, limit: usize, wait: u64) -> Result<Bytes, Failure> {
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+    let mut pieces = Pieces::new(body, limit, wait, "body")?;
+    let mut bytes = BytesMut::new();
+    while let Some(piece) = pieces.next().await? {
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes.freeze())
 }
 
 /// The caller's request id if it is a sane one, else a new one.

@@ -9,13 +9,14 @@ mod base_url;
 mod error;
 mod folders;
 mod http;
+mod multipart;
 mod negotiation;
 mod objects;
 mod surface;
+#[cfg_attr(not(test), expect(dead_code, reason = "no resource takes uploads yet"))]
+mod upload;
 
-use std::{
-    collections::HashMap, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration,
-};
+use std::{collections::HashMap, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
 
 use ::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use bytes::Bytes;
@@ -202,11 +203,10 @@ impl Service {
         }
         let base = base_url::base_url(&self.settings, &parts, peer, secure)?;
         let limits = &self.settings.limits;
-        let wait = Duration::from_secs(limits.body_timeout);
         if !body.is_end_stream() && reads_body(&parts.method, matched.route) {
             negotiation::json_content(&parts.headers)?;
         }
-        let body = http::read_body(body, limits.body, wait).await?;
+        let body = http::read_body(body, limits.body, limits.body_timeout).await?;
         let call = Call {
             account: Box::pin(store.open(&box_id, credentials)).await?,
             urls: Urls::new(&base, store.name(), &matched.box_segment),

@@ -5,25 +5,31 @@ use http::{HeaderMap, StatusCode, header};
 use super::error::Failure;
 use crate::nms::Fault;
 
-/// Bodies are JSON, and not compressed; what says nothing is taken for it.
+/// A JSON body; what says nothing is taken for it.
+///
+/// # Errors
+/// As for [`content`].
+pub(super) fn json_content(headers: &HeaderMap) -> Result<(), Failure> {
+    content(headers, "application/json")
+}
+
+/// A body of this media type, or of none, and not compressed.
 ///
 /// # Errors
 /// 415 with the header that says otherwise.
-pub(super) fn json_content(headers: &HeaderMap) -> Result<(), Failure> {
+pub(super) fn content(headers: &HeaderMap, media_type: &str) -> Result<(), Failure> {
     for (name, readable) in [
-        ("Content-Type", "application/json"),
+        ("Content-Type", media_type),
         ("Content-Encoding", "identity"),
     ] {
         let Some(value) = headers.get(name) else {
             continue;
         };
-        let essence = value.to_str().unwrap_or_default().split(';').next();
-        if !essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(readable)) {
-            return Err(Failure::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                Fault::InvalidInput,
-                &[name],
-            ));
+        // Parameters may hold what is no ASCII.
+        let essence = value.as_bytes().split(|octet| *octet == b';').next();
+        let essence = essence.unwrap_or_default().trim_ascii();
+        if !essence.eq_ignore_ascii_case(readable.as_bytes()) {
+            return Err(Failure::unsupported_media_type(name));
         }
     }
     Ok(())
