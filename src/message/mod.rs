@@ -6,12 +6,14 @@
 //! - Nothing is trusted that the bytes say about themselves: no Content-Length, no DTD, no transfer encoding of a multipart.
 
 pub mod attributes;
+pub mod compose;
 pub mod cpim;
 pub mod encoding;
 pub mod header;
 pub mod imdn;
 mod multipart;
 mod parameters;
+pub mod scan;
 pub mod text;
 mod words;
 
@@ -19,9 +21,11 @@ mod words;
 mod fixtures;
 
 pub use attributes::{Attribute, attributes};
+pub use compose::{Composed, Draft, Entity, compose};
 pub use cpim::{Cpim, CpimPart};
 pub use encoding::{Decoder, TransferEncoding, decode};
 pub use header::Header;
 pub use imdn::Imdn;
 pub use parameters::ContentType;
+pub use scan::{EntityScan, FoundOf, needs_scan};
 pub use text::text;

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use http::{HeaderMap, Response, StatusCode};
 
 use super::{
-    Call,
+    Call, Route,
     error::Failure,
     http::{Body, json, located},
     multipart::Fields,
@@ -28,7 +28,7 @@ const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 struct Looking(EntityScan);
 
 impl Looking {
-    fn at(header: &Fields) -> Self {
+    fn at(header: &[(String, String)]) -> Self {
         Self(EntityScan::new(header))
     }
 }
@@ -56,8 +56,23 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Fai
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
+/// POST of one object, or of many.
+pub(super) async fn create(
+    call: Call,
+    route: Route,
+    form: Form<'_>,
+    spool: &Spool,
+    idempotency_key: Option<String>,
+) -> Answer {
+    if route == Route::BulkCreation {
+        objects(call, form, spool, idempotency_key).await
+    } else {
+        object(call, form, spool, idempotency_key).await
+    }
+}
+
 /// POST of one object.
-pub(super) async fn object(
+async fn object(
     call: Call,
     form: Form<'_>,
     spool: &Spool,
@@ -84,7 +99,9 @@ pub(super) async fn object(
                     bytes: AttachmentBytes::Passing(octets),
                 });
             }
-            content => kept.push(received(attachment.header, content, spool).await?),
+            content @ (Content::Received(_) | Content::Incoming(_)) => {
+                kept.push(received(attachment.header, content, spool).await?)
+            }
         }
     }
     let creation = Creation {
@@ -102,7 +119,7 @@ pub(super) async fn object(
 }
 
 /// POST of many objects, one attachment each, in the same order; as many outcomes.
-pub(super) async fn objects(
+async fn objects(
     call: Call,
     form: Form<'_>,
     spool: &Spool,

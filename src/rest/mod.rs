@@ -6,6 +6,7 @@
 //! * Nothing that names a box, a folder or an object is logged.
 
 mod base_url;
+mod creation;
 mod error;
 mod folders;
 mod http;
@@ -13,7 +14,6 @@ mod multipart;
 mod negotiation;
 mod objects;
 mod surface;
-#[cfg_attr(not(test), expect(dead_code, reason = "no resource takes uploads yet"))]
 mod upload;
 
 use std::{collections::HashMap, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
@@ -26,7 +26,7 @@ use percent_encoding::percent_decode_str;
 use tokio::time::Instant;
 use tracing::{Instrument, error, info, info_span};
 
-use self::error::Failure;
+use self::{error::Failure, upload::Form};
 pub use self::{
     http::{Body, BodyError},
     surface::{Route, SURFACE},
@@ -203,10 +203,19 @@ impl Service {
         }
         let base = base_url::base_url(&self.settings, &parts, peer, secure)?;
         let limits = &self.settings.limits;
-        if !body.is_end_stream() && reads_body(&parts.method, matched.route) {
-            negotiation::json_content(&parts.headers)?;
-        }
-        let body = http::read_body(body, limits.body, limits.body_timeout).await?;
+        // What the head forbids is said before the body is asked for.
+        let form = matches!(matched.route, Route::Objects | Route::BulkCreation);
+        let (form, body) = if form {
+            let form = Form::new(&parts.headers, body, limits, &self.settings.spool)?;
+            let key = creation::idempotency_key(&parts.headers)?;
+            (Some((form, key)), Bytes::new())
+        } else {
+            if !body.is_end_stream() && reads_body(&parts.method, matched.route) {
+                negotiation::json_content(&parts.headers)?;
+            }
+            let body = http::read_body(body, limits.body, limits.body_timeout).await?;
+            (None, body)
+        };
         let call = Call {
             account: Box::pin(store.open(&box_id, credentials)).await?,
             urls: Urls::new(&base, store.name(), &matched.box_segment),
@@ -215,7 +224,13 @@ impl Service {
             body,
             limits: limits.clone(),
         };
-        dispatch(call, matched.route, matched.parameters).await
+        match form {
+            Some((form, key)) => {
+                let spool = &self.settings.spool;
+                Box::pin(creation::create(call, matched.route, form, spool, key)).await
+            }
+            None => dispatch(call, matched.route, matched.parameters).await,
+        }
     }
 
     /// The resource of a raw path, and its name in logs; `None` when there is none, or a parameter does not decode.
@@ -288,6 +303,10 @@ async fn dispatch(
         Route::Payload => objects::whole_payload(call, take("object")).await,
         Route::PayloadPart => objects::payload_part(call, take("object"), take("part")).await,
         Route::ObjectPathToId => objects::path_to_id(call).await,
+        // Forms are taken before.
+        Route::Objects | Route::BulkCreation => {
+            Err(Failure::service(StatusCode::INTERNAL_SERVER_ERROR))
+        }
         Route::Folders => folders::folders(call).await,
         Route::Folder => folders::folder(call, take("folder")).await,
         Route::FolderName => folders::folder_name(call, take("folder")).await,

@@ -43,9 +43,8 @@ impl Account {
     pub async fn create_objects(&self, urls: &nms::Urls, creations: Vec<Creation>) -> Vec<Item> {
         let count = creations.len();
         let (account, urls) = (self.clone(), urls.clone());
-        let all = task::spawn(async move {
-            Ok(Box::pin(account.create_all(&urls, creations)).await)
-        });
+        let all =
+            task::spawn(async move { Ok(Box::pin(account.create_all(&urls, creations)).await) });
         match finish(all).await {
             Ok(items) => items,
             Err(error) => vec![Err(error); count],
@@ -118,7 +117,9 @@ impl Account {
                 return Ok(Begun::Made(reference(urls, outcome)));
             }
         }
-        let nonce = intent.as_ref().map_or_else(new_nonce, |known| known.nonce.clone());
+        let nonce = intent
+            .as_ref()
+            .map_or_else(new_nonce, |known| known.nonce.clone());
         let letter = Letter::new(creation, &nonce)?;
         if let Some(key) = &key {
             first_of.insert(key.bytes.clone(), (index, digest));
@@ -225,7 +226,13 @@ impl Account {
                 path: format!("{}/{object}", target.path),
                 object: object.into_bytes(),
             };
-            self.record(key, entry.digest, &entry.letter.nonce, target, Some(outcome));
+            self.record(
+                key,
+                entry.digest,
+                &entry.letter.nonce,
+                target,
+                Some(outcome),
+            );
         }
         self.created(urls, target, uid)
     }
@@ -364,7 +371,10 @@ enum Begun {
 }
 
 fn nonces(group: &[Entry]) -> Vec<String> {
-    group.iter().map(|entry| entry.letter.nonce.clone()).collect()
+    group
+        .iter()
+        .map(|entry| entry.letter.nonce.clone())
+        .collect()
 }
 
 fn octets(group: &[Entry]) -> u64 {

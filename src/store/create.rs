@@ -75,7 +75,10 @@ impl Account {
         let Some(key) = key_of(&creation)? else {
             let mut letter = Letter::new(creation, &new_nonce())?;
             let target = self.target(urls, &parent).await?;
-            let (target, uid) = self.place(target, &mut letter).await.map_err(|lost| lost.error)?;
+            let (target, uid) = self
+                .place(target, &mut letter)
+                .await
+                .map_err(|lost| lost.error)?;
             return Ok(self.created(urls, &target, uid));
         };
         let digest = digest_of(&creation);
@@ -84,7 +87,9 @@ impl Account {
         if let Some(outcome) = known.as_ref().and_then(|known| known.outcome.as_ref()) {
             return Ok(reference(urls, outcome));
         }
-        let nonce = known.as_ref().map_or_else(new_nonce, |known| known.nonce.clone());
+        let nonce = known
+            .as_ref()
+            .map_or_else(new_nonce, |known| known.nonce.clone());
         let mut letter = Letter::new(creation, &nonce)?;
         let found = match &known {
             Some(intent) => self.made_before(intent).await?,
@@ -188,13 +193,17 @@ impl Account {
             outcome,
             at: clock::now(),
         };
-        self.store.state.correlate(&self.scope(), &key.bytes, record);
+        self.store
+            .state
+            .correlate(&self.scope(), &key.bytes, record);
     }
 
     /// A failed attempt is not remembered; one that may have succeeded is.
     pub(super) fn give_up(&self, key: &Key, lost: Lost) -> Error {
         if !lost.unknown {
-            self.store.state.forget_correlated(&self.scope(), &key.bytes);
+            self.store
+                .state
+                .forget_correlated(&self.scope(), &key.bytes);
         }
         lost.error
     }
@@ -263,10 +272,17 @@ pub(super) fn digest_of(creation: &Creation) -> [u8; 32] {
     for attribute in &object.attributes.attribute {
         part(attribute.name.as_bytes());
         part(&(attribute.value.len() as u64).to_be_bytes());
-        attribute.value.iter().for_each(|value| part(value.as_bytes()));
+        attribute
+            .value
+            .iter()
+            .for_each(|value| part(value.as_bytes()));
     }
     part(b"flags");
-    object.flags.flag.iter().for_each(|flag| part(flag.as_bytes()));
+    object
+        .flags
+        .flag
+        .iter()
+        .for_each(|flag| part(flag.as_bytes()));
     for text in [&object.correlation_id, &object.correlation_tag] {
         part(if text.is_some() { b"said" } else { b"" });
         part(text.as_deref().unwrap_or_default().as_bytes());

@@ -5,10 +5,10 @@
 //! * What changes the store runs in a task of its own: a client that hangs up leaves nothing half-done.
 //! * Caches hold what IMAP promises never to change, or what is young enough; all are declared and bounded here.
 
-mod cursor;
-pub mod error;
 mod bulk;
 mod create;
+mod cursor;
+pub mod error;
 mod flags;
 mod folder_changes;
 mod folders;

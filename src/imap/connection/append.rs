@@ -40,7 +40,7 @@ pub struct Message {
     pub internal_date: DateTime<FixedOffset>,
     /// Octets, exactly.
     pub octets: u64,
-    /// The octets in pieces; an error gives the message up.
+    /// The octets in pieces, with a bound of its own on the wait for each; an error gives the message up.
     pub body: BoxStream<'static, io::Result<Bytes>>,
 }
 
@@ -217,10 +217,8 @@ impl Driver {
     async fn send_message(&mut self, mut message: Message) -> Result<(), Error> {
         let mut left = message.octets;
         loop {
-            let piece = timeout(self.command_timeout, message.body.next())
-                .await
-                .map_err(|_| Error::Unsent)?;
-            let Some(piece) = piece else {
+            // Not timed here: whoever gives the body bounds its silence, and says better what went wrong.
+            let Some(piece) = message.body.next().await else {
                 return if left == 0 {
                     Ok(())
                 } else {
