@@ -350,11 +350,15 @@ mod tests {
             Some(Route::ObjectPathToId)
         );
         assert_eq!(at("/objects/abc/flags/%5CSeen"), Some(Route::ObjectFlag));
+        assert_eq!(at("/objects"), Some(Route::Objects));
+        assert_eq!(
+            at("/objects/operations/bulkCreation"),
+            Some(Route::BulkCreation)
+        );
         assert_eq!(at("/folders"), Some(Route::Folders));
         for unknown in [
             "",
             "/",
-            "/objects",
             "/objects/",
             "/objects/operations",
             "/objects/a/b",

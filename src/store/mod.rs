@@ -36,6 +36,7 @@ pub use create::Creation;
 pub use error::Error;
 pub use letter::{Attachment, AttachmentBytes, Octets};
 
+pub use crate::message::scan::{EntityScan, FoundOf, needs_scan};
 use crate::{
     config::{ObjectsConfig, StoreConfig},
     identity::{BoxId, Credentials},
