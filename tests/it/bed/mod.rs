@@ -5,3 +5,4 @@ mod http;
 mod others;
 mod scripted;
 mod servers;
+mod strict;

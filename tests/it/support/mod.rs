@@ -8,5 +8,7 @@ pub(crate) mod http;
 pub(crate) mod proxy;
 pub(crate) mod scripted;
 pub(crate) mod started;
+pub(crate) mod store;
+pub(crate) mod strict;
 pub(crate) mod unpacked;
 pub(crate) mod witness;
