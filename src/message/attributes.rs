@@ -168,7 +168,8 @@ fn unquoted(value: &str) -> String {
     inner.unwrap_or(value).trim().to_owned()
 }
 
-fn direction(value: &str) -> Option<&'static str> {
+/// What a Message-Direction says in the contract's words.
+pub(crate) fn direction(value: &str) -> Option<&'static str> {
     let value = unquoted(value);
     if value.eq_ignore_ascii_case("received") {
         Some("In")

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
-use chrono::DateTime;
+use chrono::{DateTime, FixedOffset};
 use serde_json::{Value, json};
 
 use super::{Attribute, ContentType, Cpim, CpimPart, Header, attributes, decode, text};
@@ -22,7 +22,7 @@ fn directory(name: &str) -> PathBuf {
         .join(name)
 }
 
-fn stems(name: &str, extension: &str) -> Vec<String> {
+pub(super) fn stems(name: &str, extension: &str) -> Vec<String> {
     let mut stems: Vec<String> = std::fs::read_dir(directory(name))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -33,7 +33,7 @@ fn stems(name: &str, extension: &str) -> Vec<String> {
     stems
 }
 
-fn sha256(bytes: &[u8]) -> String {
+pub(super) fn sha256(bytes: &[u8]) -> String {
     let value = digest::digest(&digest::SHA256, bytes);
     value
         .as_ref()
@@ -76,15 +76,17 @@ fn by_name(list: &[Attribute]) -> BTreeMap<String, Value> {
         .collect()
 }
 
-fn check(stem: &str) {
-    let message = std::fs::read(directory("messages").join(format!("{stem}.eml"))).unwrap();
-    let expected = std::fs::read(directory("json").join(format!("{stem}.json"))).unwrap();
-    let expected: Value = serde_json::from_slice(&expected).unwrap();
-    let object = &expected["object"];
-    let internal_date = expected["internalDate"].as_str().unwrap();
-    let internal_date = DateTime::parse_from_rfc3339(internal_date).unwrap();
+/// A message as our own reader takes it apart.
+pub(super) struct Reading {
+    pub(super) header: Header,
+    pub(super) content_type: ContentType,
+    pub(super) payload: Vec<u8>,
+    pub(super) cpim: Option<Cpim>,
+    pub(super) attributes: Vec<Attribute>,
+}
 
-    let (head, body) = split(&message);
+pub(super) fn read(message: &[u8], internal_date: DateTime<FixedOffset>) -> Reading {
+    let (head, body) = split(message);
     let header = Header::parse(head);
     let content_type = header
         .content_type()
@@ -102,52 +104,95 @@ fn check(stem: &str) {
         .then(|| text(&payload, content_type.parameter("charset")));
     let shown = cpim.as_ref().and_then(Cpim::text_content).or(plain);
     let shown = shown.filter(|text| text.len() <= TEXT_CONTENT_MAX);
-
-    let actual = attributes(
+    let attributes = attributes(
         &header,
         Some(internal_date),
         cpim.as_ref(),
         shown.as_deref(),
     );
-    let wanted: BTreeMap<String, Value> = object["attributes"]["attribute"]
+    Reading {
+        header,
+        content_type,
+        payload,
+        cpim,
+        attributes,
+    }
+}
+
+/// A message, and what is expected of it.
+pub(super) fn fixture(stem: &str) -> (Vec<u8>, Value) {
+    let message = std::fs::read(directory("messages").join(format!("{stem}.eml"))).unwrap();
+    let expected = std::fs::read(directory("json").join(format!("{stem}.json"))).unwrap();
+    (message, serde_json::from_slice(&expected).unwrap())
+}
+
+/// The attributes of an expected object.
+pub(super) fn wanted(object: &Value) -> Vec<Attribute> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    object["attributes"]["attribute"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|attribute| {
-            (
-                attribute["name"].as_str().unwrap().to_owned(),
-                attribute["value"].clone(),
-            )
+        .map(|attribute| Attribute {
+            name: text(&attribute["name"]),
+            values: attribute["value"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(text)
+                .collect(),
         })
-        .collect();
-    assert_eq!(by_name(&actual), wanted, "attributes of {stem}");
-    assert_eq!(actual.len(), wanted.len(), "attributes of {stem}");
+        .collect()
+}
+
+fn check(stem: &str) {
+    let (message, expected) = fixture(stem);
+    let object = &expected["object"];
+    let internal_date = expected["internalDate"].as_str().unwrap();
+    let read = read(
+        &message,
+        DateTime::parse_from_rfc3339(internal_date).unwrap(),
+    );
+    let wanted = wanted(object);
     assert_eq!(
-        header.correlation_id().as_deref(),
+        by_name(&read.attributes),
+        by_name(&wanted),
+        "attributes of {stem}"
+    );
+    assert_eq!(read.attributes.len(), wanted.len(), "attributes of {stem}");
+    assert_eq!(
+        read.header.correlation_id().as_deref(),
         object["correlationId"].as_str(),
         "{stem}"
     );
     assert_eq!(
-        header.correlation_tag().as_deref(),
+        read.header.correlation_tag().as_deref(),
         object["correlationTag"].as_str(),
         "{stem}"
     );
-    assert_eq!(content_type.text, object["payloadContentType"], "{stem}");
     assert_eq!(
-        sha256(&payload),
+        read.content_type.text, object["payloadContentType"],
+        "{stem}"
+    );
+    assert_eq!(
+        sha256(&read.payload),
         object["payloadSha256"],
         "payload of {stem}"
     );
-    if content_type.is("message/cpim") {
-        let cpim = cpim.unwrap();
-        let listed: Vec<Value> = cpim
-            .parts()
-            .iter()
-            .filter(|own| own.first_level)
-            .map(|own| part(own, &payload))
-            .collect();
-        assert_eq!(Value::from(listed), object["parts"], "parts of {stem}");
+    if read.content_type.is("message/cpim") {
+        let cpim = read.cpim.unwrap();
+        assert_eq!(
+            cpim_parts(&cpim, &read.payload),
+            object["parts"],
+            "parts of {stem}"
+        );
     }
+}
+
+/// The parts an object lists of a message/cpim.
+pub(super) fn cpim_parts(cpim: &Cpim, payload: &[u8]) -> Value {
+    let listed = cpim.parts().iter().filter(|own| own.first_level);
+    listed.map(|own| part(own, payload)).collect()
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! - Only what has a name, a colon and a value is a field; other lines are skipped with their continuations.
 //! - Text that comes out is decoded and holds no control other than TAB.
 
-use chrono::{DateTime, Datelike, FixedOffset, Utc};
+use chrono::{DateTime, Datelike, FixedOffset};
 
 use super::encoding::TransferEncoding;
 use super::parameters::{self, ContentType};
@@ -83,15 +83,7 @@ impl Header {
     /// The instant of the Date field if it is one by RFC 5322 §3.3; a wrong day name is forgiven, as IMAP servers do.
     #[must_use]
     pub fn date(&self) -> Option<DateTime<FixedOffset>> {
-        let raw = self.raw("Date")?;
-        let parsed = DateTime::parse_from_rfc2822(raw)
-            .or_else(|_| DateTime::parse_from_rfc2822(without_day_name(raw)))
-            .ok()?;
-        // A leap second and years beyond four digits have no place in the contract's dateTimeStamp.
-        let date = DateTime::from_timestamp(parsed.timestamp(), 0)?;
-        (1900..=9999)
-            .contains(&date.with_timezone(&Utc).year())
-            .then(|| date.with_timezone(parsed.offset()))
+        date(self.raw("Date")?)
     }
 
     /// The media type, when the field names one.
@@ -200,6 +192,23 @@ pub(crate) fn without_controls(text: String) -> String {
     } else {
         text
     }
+}
+
+/// The instant that text names by RFC 5322 §3.3.
+pub(crate) fn date(raw: &str) -> Option<DateTime<FixedOffset>> {
+    let parsed = DateTime::parse_from_rfc2822(raw)
+        .or_else(|_| DateTime::parse_from_rfc2822(without_day_name(raw)))
+        .ok()?;
+    whole_seconds(parsed)
+}
+
+/// The same instant without a fraction, if the contract's dateTimeStamp and a message header can both say it: no leap
+/// second, and a year from 1900 to 9999.
+pub(crate) fn whole_seconds(instant: DateTime<FixedOffset>) -> Option<DateTime<FixedOffset>> {
+    let utc = DateTime::from_timestamp(instant.timestamp(), 0)?;
+    (1900..=9999)
+        .contains(&utc.year())
+        .then(|| utc.with_timezone(instant.offset()))
 }
 
 fn without_day_name(raw: &str) -> &str {

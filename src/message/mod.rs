@@ -1,4 +1,5 @@
-//! What a CPM object is, from bytes: header, transfer encodings, character sets, CPIM, IMDN and the attributes made of them.
+//! What a CPM object is, from bytes: header, transfer encodings, character sets, CPIM, IMDN and the attributes made of them;
+//! and the way back, from attributes and attachments to a message (`scan`, then `compose`).
 //!
 //! - No I/O and no async; the value types are this room's own, `store` turns them into `nms`.
 //! - Every function takes any bytes: broken, cut off, hostile. What cannot be read is left out, never a panic.
@@ -6,12 +7,14 @@
 //! - Nothing is trusted that the bytes say about themselves: no Content-Length, no DTD, no transfer encoding of a multipart.
 
 pub mod attributes;
+pub mod compose;
 pub mod cpim;
 pub mod encoding;
 pub mod header;
 pub mod imdn;
 mod multipart;
 mod parameters;
+pub mod scan;
 pub mod text;
 mod words;
 
@@ -19,9 +22,11 @@ mod words;
 mod fixtures;
 
 pub use attributes::{Attribute, attributes};
+pub use compose::{Composed, Draft, Entity, compose};
 pub use cpim::{Cpim, CpimPart};
 pub use encoding::{Decoder, TransferEncoding, decode};
 pub use header::Header;
 pub use imdn::Imdn;
 pub use parameters::ContentType;
+pub use scan::{EntityScan, FoundOf, needs_scan};
 pub use text::text;

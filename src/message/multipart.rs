@@ -36,14 +36,16 @@ pub(crate) fn entities(body: &[u8], boundary: &str, most: usize) -> Vec<Range<us
     entities
 }
 
+/// What a line between parts says.
 #[derive(PartialEq, Eq)]
-enum Delimiter {
+pub(crate) enum Delimiter {
     Open,
     Close,
 }
 
 impl Delimiter {
-    fn read(line: &[u8], boundary: &[u8]) -> Option<Self> {
+    /// Reads a line without its line break.
+    pub(crate) fn read(line: &[u8], boundary: &[u8]) -> Option<Self> {
         let rest = line.strip_prefix(b"--")?.strip_prefix(boundary)?;
         let (rest, kind) = match rest.strip_prefix(b"--") {
             Some(rest) => (rest, Self::Close),

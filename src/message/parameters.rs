@@ -80,13 +80,83 @@ pub(crate) fn decoded(raw: &str) -> String {
     output
 }
 
+/// Field text that any reader of RFC 2045 and RFC 2231 understands: printable US-ASCII, unless `value` or a name is not.
+pub(crate) fn written(value: &str, parameters: &[(String, String)]) -> String {
+    let mut output = value.to_owned();
+    for (name, value) in parameters {
+        output.push_str("; ");
+        output.push_str(name);
+        if value.bytes().all(|byte| matches!(byte, b' '..=b'~')) && !value.contains("=?") {
+            output.push('=');
+            push_value(value, &mut output);
+        } else {
+            output.push_str("*=UTF-8''");
+            push_percent(value, &mut output);
+        }
+    }
+    output
+}
+
+/// RFC 2231 §7: an attribute character stands for itself.
+fn push_percent(value: &str, output: &mut String) {
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`{|}~".contains(&byte) {
+            output.push(char::from(byte));
+        } else {
+            output.push_str(&format!("%{byte:02X}"));
+        }
+    }
+}
+
+/// The names of the parameters of field text that is `type/subtype` and parameters as RFC 2045 §5.1 writes them; a last
+/// semicolon is forgiven.
+pub(crate) fn well_formed(text: &str) -> Option<Vec<&str>> {
+    let (media_type, mut rest) = text.split_once(';').unwrap_or((text, ""));
+    let (kind, subtype) = media_type.trim_ascii().split_once('/')?;
+    let mut names = Vec::new();
+    while !rest.trim_ascii().is_empty() {
+        let (name, from) = rest.trim_ascii_start().split_once('=')?;
+        names.push(name);
+        let end = match from.strip_prefix('"') {
+            Some(quoted) => quoted_end(quoted)? + 1,
+            None => {
+                let end = from.find([';', ' ']).unwrap_or(from.len());
+                is_token(&from[..end]).then_some(end)?
+            }
+        };
+        let after = from[end..].trim_ascii_start();
+        rest = match after.strip_prefix(';') {
+            Some(next) => next,
+            None if after.is_empty() => after,
+            None => return None,
+        };
+    }
+    let tokens = [kind, subtype].into_iter().chain(names.iter().copied());
+    tokens.into_iter().all(is_token).then_some(names)
+}
+
+/// Where a quoted string whose first mark is gone ends, its last mark included.
+fn quoted_end(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    let end = text.find(|character: char| {
+        let special = !std::mem::take(&mut escaped);
+        escaped = special && character == '\\';
+        special && character == '"'
+    })?;
+    Some(end + 1)
+}
+
+/// RFC 2045 §5.1.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_ascii_graphic() && !"()<>@,;:\\\"/[]?=".contains(c))
+}
+
 fn push_value(value: &str, output: &mut String) {
     // RFC 2045 §5.1: what is not a token is quoted.
-    let token = !value.is_empty()
-        && value
-            .chars()
-            .all(|c| c.is_ascii_graphic() && !"()<>@,;:\\\"/[]?=".contains(c));
-    if token {
+    if is_token(value) {
         output.push_str(value);
         return;
     }
@@ -100,13 +170,13 @@ fn push_value(value: &str, output: &mut String) {
     output.push('"');
 }
 
-fn is_quote(character: char) -> bool {
+pub(crate) fn is_quote(character: char) -> bool {
     // Typographic quotes were copied from specifications into some writers.
     matches!(character, '"' | '”' | '“' | '„')
 }
 
 /// The value before the first semicolon, and the decoded parameters.
-fn split(text: &str) -> (&str, Vec<(String, String)>) {
+pub(crate) fn split(text: &str) -> (&str, Vec<(String, String)>) {
     let (value, mut rest) = text.split_once(';').unwrap_or((text, ""));
     let mut pieces = Vec::new();
     while !rest.is_empty() && pieces.len() < MOST_PARAMETERS {
@@ -326,12 +396,61 @@ mod tests {
         );
     }
 
+    #[test]
+    fn parameters_are_written_for_readers_of_either_rfc() {
+        let parameters = ["a b", "é'%", "=?utf-8?q?x?=", "", "q\"\\"]
+            .map(|value| ("n".to_owned(), value.to_owned()));
+        assert_eq!(
+            written("a/b", &parameters),
+            "a/b; n=\"a b\"; n*=UTF-8''%C3%A9%27%25; n*=UTF-8''%3D%3Futf-8%3Fq%3Fx%3F%3D; n=\"\"; n=\"q\\\"\\\\\""
+        );
+    }
+
+    #[test]
+    fn only_what_every_reader_reads_alike_is_well_formed() {
+        for (text, names) in [
+            ("a/b", vec![]),
+            ("A/b ; x=\"; y=\\\" \" ;y=1;", vec!["x", "y"]),
+            ("a/b; x*=utf-8''%41; X=2", vec!["x*", "X"]),
+        ] {
+            assert_eq!(well_formed(text), Some(names), "{text}");
+        }
+        for text in [
+            "",
+            "a",
+            "a/",
+            "a b/c",
+            "a/b c",
+            "a/b; x",
+            "a/b; x=",
+            "a/b; x=1 2",
+            "a/b; x=1=2",
+            "a/b; =1",
+            "a/b; x =1",
+            "a/b; x=\"1",
+            "a/b; x=\"1\"2",
+            "a/b; x=”1”",
+            "a/b;; x=1",
+        ] {
+            assert_eq!(well_formed(text), None, "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_is_written_is_read_back(values in proptest::collection::vec("\\PC{0,20}|[ -~]{0,20}", 0..5)) {
+            let parameters: Vec<_> = (0..).zip(values).map(|(n, value)| (format!("p{n}"), value)).collect();
+            let text = written("a/b", &parameters);
+            prop_assert!(text.is_ascii());
+            prop_assert_eq!(ContentType::parse(&text).unwrap().parameters, parameters);
+            prop_assert!(well_formed(&text).is_some());
+        }
+
         #[test]
         fn any_text_is_read(text in ".{0,100}", pieces in proptest::collection::vec(
             proptest::sample::select(vec!["a/b", ";", "=", "*", "*0", "*1*", "\"", "”", "\\", "'", "%4", "%C3", "n", " ", "é", "99999999999999999999"]), 0..30)) {
             let _ = ContentType::parse(&text);
-            let _ = decoded(&text);
+            let _ = (decoded(&text), well_formed(&text), well_formed(&pieces.concat()));
             let _ = ContentType::parse(&pieces.concat());
             let _ = decoded(&pieces.concat());
         }
