@@ -103,6 +103,12 @@ impl Capabilities {
         self.has("NAMESPACE") || self.revision_2()
     }
 
+    /// Whether rights can be asked for (RFC 4314).
+    #[must_use]
+    pub fn acl(&self) -> bool {
+        self.has("ACL")
+    }
+
     /// Whether messages have a MODSEQ (RFC 7162). QRESYNC implies it.
     #[must_use]
     pub fn mod_seq(&self) -> bool {

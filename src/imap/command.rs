@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeSet, fmt, ops::RangeInclusive};
 
+use chrono::{DateTime, FixedOffset};
+
 use super::MailboxName;
 
 /// Quoted strings longer than this are sent as literals; old servers bound their line buffers.
@@ -87,6 +89,23 @@ impl Command {
         self.space();
         let names: Vec<&str> = flags.iter().map(Flag::as_str).collect();
         self.push(&format!("({})", names.join(" ")));
+        self
+    }
+
+    /// What APPEND says of a message before its octets (RFC 9051 §6.3.12); with LITERAL+ the server is not asked for them.
+    #[must_use]
+    pub fn message(
+        mut self,
+        flags: &[Flag],
+        internal_date: DateTime<FixedOffset>,
+        octets: u64,
+        literal_plus: bool,
+    ) -> Self {
+        self = self.flags(flags);
+        // RFC 9051 §9, `date-time`: the day is two characters wide, months are English.
+        let date = internal_date.format("%e-%b-%Y %H:%M:%S %z");
+        let plus = if literal_plus { "+" } else { "" };
+        self.push(&format!(" \"{date}\" {{{octets}{plus}}}"));
         self
     }
 

@@ -11,6 +11,8 @@
     reason = "a server may say more than was asked, and codes are many: what is not named does not matter here"
 )]
 
+mod append;
+
 use std::{
     future::Future,
     sync::{Arc, Mutex, PoisonError},
@@ -33,6 +35,8 @@ use super::{
     response::{Code, Response, Status, Tagged, Untagged},
 };
 use crate::{identity::Credentials, task};
+
+pub use append::Message;
 
 /// Most untagged responses kept of one command; far beyond what our commands ask for.
 const MOST_UNTAGGED: usize = 1_000_000;
@@ -125,6 +129,7 @@ struct Request {
 enum Work {
     Run(Command),
     Open(MailboxName, Expected, Mode),
+    Append(MailboxName, Vec<Message>),
     Leave,
     Park,
     Close,
@@ -156,6 +161,7 @@ impl Connection {
             session,
             literal_plus: capabilities.literal_plus(),
             command_timeout: endpoint.command_timeout,
+            most_bytes: endpoint.limits.command,
             idle_timeout: endpoint.idle_timeout,
             selection: None,
             shown: Arc::clone(&selected),
@@ -223,6 +229,27 @@ impl Connection {
         }
     }
 
+    /// Appends messages to a mailbox; several only where the server has MULTIAPPEND.
+    ///
+    /// # Errors
+    /// As for [`Self::run`], and [`Error::Unsent`]. After [`Error::Closed`] and [`Error::Timeout`] the outcome is not known.
+    pub async fn append(
+        &self,
+        mailbox: &MailboxName,
+        messages: Vec<Message>,
+    ) -> Result<Completion, Error> {
+        if self.is_closed() {
+            return Err(Error::Unsent);
+        }
+        match self
+            .request(Work::Append(mailbox.clone(), messages))
+            .await?
+        {
+            Reply::Completion(completion) => Ok(completion),
+            Reply::Selected(_) | Reply::Nothing => Err(Error::Closed),
+        }
+    }
+
     /// Leaves the open mailbox, if any, so that it can be deleted or renamed.
     ///
     /// # Errors
@@ -271,6 +298,7 @@ struct Driver {
     session: Session,
     literal_plus: bool,
     command_timeout: Duration,
+    most_bytes: u64,
     idle_timeout: Duration,
     selection: Option<Selected>,
     shown: Arc<Mutex<Option<MailboxName>>>,
@@ -290,7 +318,11 @@ impl Driver {
         // From here on `is_closed` holds; whoever was quicker is told that nothing was sent.
         requests.close();
         while let Ok(request) = requests.try_recv() {
-            let _ = request.reply.send(Err(Error::Closed));
+            let error = match request.work {
+                Work::Append(..) => Error::Unsent,
+                _ => Error::Closed,
+            };
+            let _ = request.reply.send(Err(error));
         }
         if let End::Logout(reply) = end {
             // RFC 9051 §6.1.3: the server says BYE and closes; a second is enough for that.
@@ -335,7 +367,7 @@ impl Driver {
             let outcome = self.perform(request.work).instrument(request.span).await;
             let broken = matches!(
                 outcome,
-                Err(Error::Closed | Error::Timeout | Error::Protocol(_))
+                Err(Error::Closed | Error::Unsent | Error::Timeout | Error::Protocol(_))
             );
             let _ = request.reply.send(outcome);
             if broken {
@@ -352,6 +384,9 @@ impl Driver {
                 .open(mailbox, &expected, mode)
                 .await
                 .map(Reply::Selected),
+            Work::Append(mailbox, messages) => {
+                self.append(&mailbox, messages).await.map(Reply::Completion)
+            }
             Work::Leave => self.leave().await.map(|()| Reply::Nothing),
             Work::Park => {
                 if let Some(selected) = self
@@ -443,15 +478,20 @@ impl Driver {
         let outcome = timeout(deadline, self.exchange(command))
             .await
             .unwrap_or(Err(Error::Timeout));
+        self.log(command.name(), started, outcome.as_ref().err());
+        outcome
+    }
+
+    #[expect(
+        clippy::unused_self,
+        reason = "each line of a connection goes through here"
+    )]
+    fn log(&self, command: &'static str, started: Instant, error: Option<&Error>) {
         debug!(
-            imap.command = command.name(),
-            imap.result = outcome
-                .as_ref()
-                .err()
-                .map_or("OK".to_owned(), ToString::to_string),
+            imap.command = command,
+            imap.result = error.map_or("OK".to_owned(), ToString::to_string),
             imap.microseconds = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
         );
-        outcome
     }
 
     async fn exchange(&mut self, command: &Command) -> Result<Completion, Error> {
@@ -460,6 +500,7 @@ impl Driver {
         }
         let mut segments = command.segments(self.literal_plus).into_iter().peekable();
         let first = segments.next().ok_or(Error::Argument)?;
+        let before = self.session.get_ref().taken();
         let tag = self.send_first(&first.bytes).await?;
         let mut completion = Completion::default();
         loop {
@@ -478,7 +519,8 @@ impl Driver {
                 }
                 Response::Untagged(data) => {
                     self.observe(&data);
-                    if completion.untagged.len() >= MOST_UNTAGGED {
+                    let bytes = self.session.get_ref().taken() - before;
+                    if completion.untagged.len() >= MOST_UNTAGGED || bytes > self.most_bytes {
                         return Err(Error::Protocol(
                             "more untagged data than any command asks for".to_owned(),
                         ));

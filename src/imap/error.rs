@@ -19,6 +19,9 @@ pub enum Error {
     /// BYE, end of stream or reset, after the command may have reached the server.
     #[error("connection closed by the server")]
     Closed,
+    /// The connection ended, or the message to append broke off, before all of it was sent: nothing was stored.
+    #[error("not all of the message could be sent")]
+    Unsent,
     /// No answer within the deadline; the connection is gone.
     #[error("no answer within the deadline")]
     Timeout,

@@ -45,6 +45,8 @@ pub struct Limits {
     pub depth: usize,
     /// Bytes of one SEARCH, SORT, ESEARCH or VANISHED response, which the other bounds do not hold for.
     pub search: usize,
+    /// Bytes of all responses to one command, held by whoever runs it.
+    pub command: u64,
 }
 
 impl Default for Limits {
@@ -55,6 +57,7 @@ impl Default for Limits {
             response: 16 * 1024 * 1024,
             depth: 100,
             search: 64 * 1024 * 1024,
+            command: 128 * 1024 * 1024,
         }
     }
 }
@@ -106,6 +109,8 @@ pub struct Guard<T> {
     waiting: VecDeque<Framed>,
     /// Bytes of all that waits.
     waiting_size: usize,
+    /// Bytes of all that was popped, from the beginning.
+    taken: u64,
     /// What async-imap has still to read of the last stand-in.
     shown: Vec<u8>,
     shown_at: usize,
@@ -121,6 +126,7 @@ impl<T> Guard<T> {
             framer: Framer::new(limits),
             waiting: VecDeque::new(),
             waiting_size: 0,
+            taken: 0,
             shown: Vec::new(),
             shown_at: 0,
             violation: None,
@@ -131,7 +137,14 @@ impl<T> Guard<T> {
     pub fn pop(&mut self) -> Option<Response> {
         let framed = self.waiting.pop_front()?;
         self.waiting_size = self.waiting_size.saturating_sub(framed.size);
+        self.taken = self.taken.saturating_add(framed.size as u64);
         Some(framed.response)
+    }
+
+    /// Bytes of all responses popped since the connection began: what one command brought is the difference.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// Whether anything came from the socket that was not popped.

@@ -24,7 +24,7 @@ use super::{
     capability::Capabilities,
     command::Command,
     connect::{self, Endpoint},
-    connection::{Completion, Connection, Expected, Mode, Selected, Yielding},
+    connection::{Completion, Connection, Expected, Message, Mode, Selected, Yielding},
     error::Error,
 };
 use crate::{identity::Credentials, task};
@@ -175,6 +175,21 @@ impl Pool {
         self.lease(Some(mailbox), true)
             .await?
             .examine(mailbox, expected, command)
+            .await
+    }
+
+    /// Appends messages to a mailbox, once; several only where the server has MULTIAPPEND (RFC 3502).
+    ///
+    /// # Errors
+    /// As for [`Connection::append`], and [`Error::Busy`].
+    pub async fn append(
+        self: &Arc<Self>,
+        mailbox: &MailboxName,
+        messages: Vec<Message>,
+    ) -> Result<Completion, Error> {
+        self.lease(None, false)
+            .await?
+            .append(mailbox, messages)
             .await
     }
 
@@ -333,6 +348,21 @@ impl Lease {
     pub async fn run(&self, command: Command) -> Result<Completion, Error> {
         self.in_flight.store(true, Ordering::Relaxed);
         let outcome = self.connection()?.run(command).await;
+        self.in_flight.store(false, Ordering::Relaxed);
+        outcome
+    }
+
+    /// Appends messages once.
+    ///
+    /// # Errors
+    /// As for [`Connection::append`].
+    pub async fn append(
+        &self,
+        mailbox: &MailboxName,
+        messages: Vec<Message>,
+    ) -> Result<Completion, Error> {
+        self.in_flight.store(true, Ordering::Relaxed);
+        let outcome = self.connection()?.append(mailbox, messages).await;
         self.in_flight.store(false, Ordering::Relaxed);
         outcome
     }

@@ -181,6 +181,8 @@ pub enum Untagged {
     Flags(Vec<String>),
     /// `* NAMESPACE` (RFC 2342)
     Namespace(Namespace),
+    /// `* MYRIGHTS` (RFC 4314 §3.8): the letters.
+    MyRights(String),
     /// `* ID` (RFC 2971)
     Id(Vec<(String, Option<String>)>),
     /// Anything else, or a known name with data that does not parse: the name in upper case, for logs.

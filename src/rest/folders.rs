@@ -13,7 +13,7 @@ use crate::{
         BulkResponseList, Fault, Link, NewFolder,
         encode::{from_json, text_from_json},
     },
-    store::{FolderQuery, ListFilter},
+    store::{self, FolderQuery, ListFilter},
 };
 
 type Answer = Result<Response<Body>, Failure>;
@@ -61,21 +61,26 @@ pub(super) async fn folder_name(call: Call, id: String) -> Answer {
 
 pub(super) async fn path_to_id(call: Call) -> Answer {
     if call.method != Method::POST {
-        let path = call.parameter("path");
-        let reference = call
-            .account
-            .folder_by_path(&call.urls, path.as_deref())
-            .await?;
+        let reference = match call.parameter("path") {
+            None => call.account.only_root(&call.urls).await?,
+            Some(path) => {
+                let found = call.account.folders_by_path(&call.urls, &[path]).await?;
+                found.into_iter().next().ok_or(store::Error::NotFound)??
+            }
+        };
         return Ok(json(StatusCode::OK, "reference", &reference));
     }
-    let mut list = BulkResponseList::default();
-    for path in paths(&call)? {
-        list.response.push(item(
-            &path,
-            call.account.folder_by_path(&call.urls, Some(&path)).await,
-        )?);
-    }
-    Ok(json(StatusCode::OK, "bulkResponseList", &list))
+    let paths = paths(&call)?;
+    let found = call.account.folders_by_path(&call.urls, &paths).await?;
+    let items = paths.iter().zip(found);
+    let response = items
+        .map(|(path, outcome)| item(path, outcome))
+        .collect::<Result<_, _>>()?;
+    Ok(json(
+        StatusCode::OK,
+        "bulkResponseList",
+        &BulkResponseList { response },
+    ))
 }
 
 /// Contract §6.3. Without listFilter the other list parameters mean nothing.

@@ -88,6 +88,7 @@ impl From<imap::Error> for Error {
                 Self::Internal(format!("{command} not understood by the store"))
             }
             imap::Error::Argument => Self::Internal("an argument that cannot be sent".to_owned()),
+            imap::Error::Unsent => Self::Unavailable("not all could be sent".to_owned()),
             imap::Error::Closed => Self::Unavailable("the store closed the connection".to_owned()),
             imap::Error::Connect(reason) => Self::Unavailable(reason),
             imap::Error::Timeout => Self::Timeout,

@@ -7,7 +7,8 @@
 use super::{
     Account, Error,
     locate::Located,
-    objects::{finish, write_error},
+    objects::finish,
+    refusal::Right,
     structure::{Seen, flags_only, seen},
 };
 use crate::{
@@ -31,6 +32,13 @@ const STANDARD: [&str; 8] = [
 ];
 /// How often a change that another client has overtaken is tried anew.
 const ATTEMPTS: usize = 3;
+
+/// An object in its mailbox, open for writing.
+struct Open {
+    located: Located,
+    lease: Lease,
+    selected: Selected,
+}
 
 impl Account {
     /// All flags of an object.
@@ -98,48 +106,38 @@ impl Account {
     }
 
     async fn change_now(&self, id: &str, flag: Flag, sign: &'static str) -> Result<bool, Error> {
-        let (located, lease, selected) = self.write_object(id).await?;
-        let before = self.flags_in(&lease, &located).await?;
+        let open = self.open(id).await?;
+        let before = self.flags_in(&open.lease, &open.located).await?;
         self.visible(&before.flags)?;
         let add = sign == "+FLAGS";
         if holds(&before.flags, flag.as_str()) == add {
             return Ok(false);
         }
+        let flags = as_kept(&open.selected, &before.flags, vec![flag]);
         if add {
-            keepable(&selected, &flag)?;
+            self.keepable(&open, &flags).await?;
         }
-        let now = self
-            .store_flags(&lease, &located, sign, std::slice::from_ref(&flag), None)
-            .await?;
-        if holds(&now, flag.as_str()) != add {
-            // Dovecot says OK to a flag one may not set, and leaves it.
-            return Err(Error::Forbidden);
-        }
-        self.after(&lease, &located, &before, &now).await?;
+        let now = self.store_flags(&open, sign, &flags, None).await?;
+        self.effective(&open, &flags, &now.flags, add).await?;
+        self.after(&open, &before, &now.flags).await?;
         Ok(true)
     }
 
     async fn replace(&self, id: &str, wanted: &[Flag]) -> Result<Vec<String>, Error> {
-        let (located, lease, selected) = self.write_object(id).await?;
+        let open = self.open(id).await?;
         for _ in 0..ATTEMPTS {
-            let before = self.flags_in(&lease, &located).await?;
+            let before = self.flags_in(&open.lease, &open.located).await?;
             self.visible(&before.flags)?;
             let (add, remove) = difference(&before.flags, wanted);
-            add.iter().try_for_each(|flag| keepable(&selected, flag))?;
-            match self
-                .replace_once(&lease, &located, &before, &add, &remove)
-                .await?
-            {
-                Some(now) => {
-                    let missing = add.iter().any(|flag| !holds(&now, flag.as_str()));
-                    if missing || remove.iter().any(|flag| holds(&now, flag.as_str())) {
-                        return Err(Error::Forbidden);
-                    }
-                    self.after(&lease, &located, &before, &now).await?;
-                    return Ok(now);
-                }
-                None => continue,
-            }
+            let add = as_kept(&open.selected, &before.flags, add);
+            self.keepable(&open, &add).await?;
+            let Some(now) = self.replace_once(&open, &before, &add, &remove).await? else {
+                continue;
+            };
+            self.effective(&open, &add, &now, true).await?;
+            self.effective(&open, &remove, &now, false).await?;
+            self.after(&open, &before, &now).await?;
+            return Ok(now);
         }
         Err(Error::Unavailable(
             "others change the flags of the object".to_owned(),
@@ -149,8 +147,7 @@ impl Account {
     /// The two halves of a replacement; `None` when another client was quicker (RFC 7162 §3.1.3).
     async fn replace_once(
         &self,
-        lease: &Lease,
-        located: &Located,
+        open: &Open,
         before: &Seen,
         add: &[Flag],
         remove: &[Flag],
@@ -162,53 +159,128 @@ impl Account {
             if flags.is_empty() {
                 continue;
             }
-            match self.store_flags(lease, located, sign, flags, mod_seq).await {
-                Ok(flags) => now = flags,
+            match self.store_flags(open, sign, flags, mod_seq).await {
+                Ok(seen) => (now, mod_seq) = (seen.flags, seen.mod_seq),
                 Err(Error::PreconditionFailed) => return Ok(None),
                 Err(error) => return Err(error),
-            }
-            if mod_seq.is_some() {
-                mod_seq = self.flags_in(lease, located).await?.mod_seq;
             }
         }
         Ok(Some(now))
     }
 
-    /// One STORE; the flags after it, as the store shows them.
+    /// One STORE; flags and MODSEQ after it, as the store shows them.
     async fn store_flags(
         &self,
-        lease: &Lease,
-        located: &Located,
+        open: &Open,
         sign: &'static str,
         flags: &[Flag],
         unchanged_since: Option<u64>,
-    ) -> Result<Vec<String>, Error> {
-        let mut command = Command::new("UID STORE").uids(&UidSet::one(located.uid));
+    ) -> Result<Seen, Error> {
+        let mut command = Command::new("UID STORE").uids(&UidSet::one(open.located.uid));
         if let Some(mod_seq) = unchanged_since {
             command = command.unchanged_since(mod_seq);
         }
-        let completion = lease
-            .run(command.atom(sign).flags(flags))
-            .await
-            .map_err(store_error)?;
+        let completion = match open.lease.run(command.atom(sign).flags(flags)).await {
+            Ok(completion) => completion,
+            Err(refusal) => return Err(self.refused_store(open, sign, flags, refusal).await),
+        };
         if let Some(Code::Modified(_)) = completion.code {
             return Err(Error::PreconditionFailed);
         }
         // The FETCH that a STORE answers with is not always there, nor always of this message: ask.
-        Ok(self.flags_in(lease, located).await?.flags)
+        self.flags_in(&open.lease, &open.located).await
+    }
+
+    /// Whether the mailbox can keep flags: PERMANENTFLAGS lists them, or `\*` for keywords (RFC 9051 §7.1). What a user has no
+    /// right to is not listed either.
+    async fn keepable(&self, open: &Open, flags: &[Flag]) -> Result<(), Error> {
+        if open.selected.read_only {
+            return Err(Error::Forbidden);
+        }
+        let Some(flag) = flags.iter().find(|flag| !is_kept(&open.selected, flag)) else {
+            return Ok(());
+        };
+        let mailbox = &open.located.mailbox;
+        if self
+            .lacks(Some(&open.lease), mailbox, Right::to_change(flag))
+            .await
+        {
+            return Err(Error::Forbidden);
+        }
+        Err(Error::Unsupported(shown(flag.as_str())))
+    }
+
+    /// Dovecot says OK to a flag one may not set, and leaves it.
+    async fn effective(
+        &self,
+        open: &Open,
+        flags: &[Flag],
+        now: &[String],
+        set: bool,
+    ) -> Result<(), Error> {
+        let Some(flag) = flags.iter().find(|flag| holds(now, flag.as_str()) != set) else {
+            return Ok(());
+        };
+        let right = Right::to_change(flag);
+        Err(self
+            .refused_change(&open.lease, &open.located.mailbox, right, None)
+            .await)
+    }
+
+    /// A STORE that is refused: by right, or because the mailbox can keep no more keywords.
+    async fn refused_store(
+        &self,
+        open: &Open,
+        sign: &'static str,
+        flags: &[Flag],
+        refusal: imap::Error,
+    ) -> Error {
+        let unlisted = flags.iter().find(|flag| {
+            let listed = open.selected.flags.iter().any(|listed| flag.is(listed));
+            sign == "+FLAGS" && !flag.as_str().starts_with('\\') && !listed
+        });
+        let Some(first) = unlisted.or(flags.first()) else {
+            return refusal.into();
+        };
+        let coded = matches!(
+            refusal,
+            imap::Error::No {
+                code: Some(Code::Cannot | Code::Limit),
+                ..
+            }
+        );
+        let codeless = matches!(refusal, imap::Error::No { code: None, .. });
+        if coded {
+            return Error::Unsupported(shown(first.as_str()));
+        }
+        let right = Right::to_change(first);
+        let mailbox = &open.located.mailbox;
+        match self
+            .refused_change(&open.lease, mailbox, right, Some(refusal))
+            .await
+        {
+            // Cyrus keeps a hundred keywords and says NO without a code to the next.
+            Error::Upstream(_) if codeless && unlisted.is_some() => {
+                Error::Unsupported(shown(first.as_str()))
+            }
+            error => error,
+        }
+    }
+
+    async fn open(&self, id: &str) -> Result<Open, Error> {
+        let (located, lease, selected) = self.write_object(id).await?;
+        Ok(Open {
+            located,
+            lease,
+            selected,
+        })
     }
 
     /// `objects.deleted = "purge"`: an object that has just been flagged `\Deleted` goes.
-    async fn after(
-        &self,
-        lease: &Lease,
-        located: &Located,
-        before: &Seen,
-        now: &[String],
-    ) -> Result<(), Error> {
+    async fn after(&self, open: &Open, before: &Seen, now: &[String]) -> Result<(), Error> {
         let newly = holds(now, "\\Deleted") && !holds(&before.flags, "\\Deleted");
         if newly && self.store.objects.deleted == DeletedObjects::Purge {
-            self.expunge(lease, located, before).await?;
+            self.expunge(&open.lease, &open.located, before).await?;
         }
         Ok(())
     }
@@ -284,34 +356,32 @@ fn difference(before: &[String], wanted: &[Flag]) -> (Vec<Flag>, Vec<Flag>) {
     (add, remove)
 }
 
-/// Whether the mailbox can keep a flag: PERMANENTFLAGS lists it, or `\*` for keywords (RFC 9051 §7.1).
-fn keepable(selected: &Selected, flag: &Flag) -> Result<(), Error> {
-    if selected.read_only {
-        return Err(Error::Forbidden);
-    }
-    let Some(permanent) = &selected.permanent_flags else {
-        return Ok(());
-    };
+/// Whether PERMANENTFLAGS has a flag, or has room for it.
+fn is_kept(selected: &Selected, flag: &Flag) -> bool {
     let keyword = !flag.as_str().starts_with('\\');
-    let listed = permanent
-        .iter()
-        .any(|kept| flag.is(kept) || (keyword && kept == "\\*"));
-    if listed {
-        Ok(())
-    } else {
-        Err(Error::Unsupported(shown(flag.as_str())))
-    }
+    let permanent = selected.permanent_flags.as_ref();
+    permanent.is_none_or(|permanent| {
+        permanent
+            .iter()
+            .any(|kept| flag.is(kept) || (keyword && kept == "\\*"))
+    })
 }
 
-/// A STORE that is refused: by right, or because the mailbox can keep no more keywords.
-fn store_error(error: imap::Error) -> Error {
-    match error {
-        imap::Error::No {
-            code: Some(Code::Cannot | Code::Limit),
-            ..
-        } => Error::Unsupported("flag".to_owned()),
-        other => write_error(other),
-    }
+/// Flags in the spelling this store keeps them in: one that knows the flag of CPM has it with its backslash.
+fn as_kept(selected: &Selected, present: &[String], flags: Vec<Flag>) -> Vec<Flag> {
+    let (native, keyword) = READ_REPORT_SENT;
+    let permanent = selected.permanent_flags.iter().flatten();
+    let native = permanent
+        .chain(present)
+        .find(|flag| flag.eq_ignore_ascii_case(native))
+        .and_then(|flag| Flag::parse(flag).ok());
+    flags
+        .into_iter()
+        .map(|flag| match &native {
+            Some(native) if flag.is(keyword) => native.clone(),
+            _ => flag,
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -341,6 +411,33 @@ mod tests {
         let (add, remove) = difference(&before, &wanted);
         assert_eq!(add, [parse("new").unwrap()]);
         assert_eq!(remove, [parse("old").unwrap()]);
+    }
+
+    #[test]
+    fn a_store_that_knows_the_flag_of_cpm_gets_it_as_such() {
+        let selected = |permanent: &[&str]| Selected {
+            mailbox: crate::imap::MailboxName::from_wire("INBOX"),
+            mode: crate::imap::connection::Mode::Select,
+            uid_validity: 1,
+            mailbox_id: None,
+            exists: 0,
+            permanent_flags: Some(owned(permanent)),
+            flags: Vec::new(),
+            no_mod_seq: false,
+            read_only: false,
+        };
+        let report = || vec![parse("\\Read-Report-Sent").unwrap()];
+        let kept = |permanent: &[&str], present: &[&str]| {
+            let kept = as_kept(&selected(permanent), &owned(present), report());
+            kept[0].as_str().to_owned()
+        };
+        assert_eq!(kept(&["\\*"], &[]), "$ReadReportSent");
+        assert_eq!(kept(&["\\read-report-sent"], &[]), "\\read-report-sent");
+        assert_eq!(
+            kept(&["\\*"], &["\\read-report-sent"]),
+            "\\read-report-sent"
+        );
+        assert!(!is_kept(&selected(&["\\Seen"]), &report()[0]));
     }
 
     #[test]

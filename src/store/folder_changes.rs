@@ -8,6 +8,7 @@ use super::{
     folders::{resolved, shown_path},
     id::MailboxKey,
     objects::finish,
+    refusal::Right,
     tree::{Node, Tree},
 };
 use crate::{
@@ -54,12 +55,14 @@ impl Account {
         let lease = self.pool.write(&[]).await?;
         let outcome = lease.run(Command::new("CREATE").mailbox(&mailbox)).await;
         drop(lease);
-        let created = self.fresh_tree().await?;
+        let created = self.tree_after(&outcome).await?;
         match outcome {
             Ok(_) => {}
             Err(imap::Error::No { code, .. }) => {
                 return Err(self.explain(&created, &path, name, code).await);
             }
+            // Whether it was done before the connection was lost is there to be seen.
+            Err(imap::Error::Closed | imap::Error::Timeout) if created.node(&path).is_some() => {}
             Err(error) => return Err(error.into()),
         }
         let id = self
@@ -135,9 +138,11 @@ impl Account {
             )
             .await;
         drop(lease);
-        let renamed = self.fresh_tree().await?;
+        let renamed = self.tree_after(&outcome).await?;
+        let done = renamed.node(&target).is_some() && renamed.node(&path).is_none();
         match outcome {
             Ok(_) => {}
+            Err(imap::Error::Closed | imap::Error::Timeout) if done => {}
             Err(imap::Error::No { code, .. }) => {
                 if renamed.node(&path).is_none() {
                     return Err(Error::NotFound);
@@ -156,6 +161,15 @@ impl Account {
         }
         self.keep_ids(&tree, &path, &renamed, &target);
         Ok(name.to_owned())
+    }
+
+    /// The tree after a change; when it cannot be had, what was wrong with the change is the better reason.
+    async fn tree_after<T>(&self, outcome: &Result<T, imap::Error>) -> Result<Arc<Tree>, Error> {
+        let tree = self.fresh_tree().await;
+        match (tree, outcome) {
+            (Err(_), Err(error)) => Err(error.clone().into()),
+            (tree, _) => tree,
+        }
     }
 
     /// Where the server's own marks do not find a folder again after a rename, an alias does.
@@ -195,20 +209,29 @@ impl Account {
         let mut refused = None;
         for _ in 0..ATTEMPTS {
             let lease = self.pool.write(&mailboxes(&tree, &path)).await?;
-            refused = remove_all(&lease, &tree, &path).await?;
+            let outcome = remove_all(&lease, &tree, &path).await;
             drop(lease);
-            tree = self.fresh_tree().await?;
+            tree = self.tree_after(&outcome).await?;
             if tree.node(&path).is_none() {
                 return Ok(());
             }
+            refused = match outcome {
+                Ok(refused) => refused,
+                // What is left goes in the next pass.
+                Err(imap::Error::Closed | imap::Error::Timeout) => None,
+                Err(error) => return Err(error.into()),
+            };
         }
         Err(match refused {
-            Some(Some(code)) => imap::Error::No {
+            Some((_, Some(code))) => imap::Error::No {
                 command: "DELETE",
                 code: Some(code),
             }
             .into(),
-            Some(None) => Error::Forbidden,
+            Some((mailbox, None)) if self.lacks(None, &mailbox, Right::DeleteMailbox).await => {
+                Error::Forbidden
+            }
+            Some((_, None)) => Error::Upstream("DELETE refused without a reason".to_owned()),
             None => Error::Conflict(path, "name".to_owned()),
         })
     }
@@ -235,17 +258,34 @@ impl Account {
             }
             .into(),
             None if exists(tree, path) => conflict(),
-            None => invalid("name"),
+            None => {
+                let parent = path
+                    .rsplit_once('/')
+                    .and_then(|(parent, _)| tree.node(parent));
+                match parent {
+                    Some(parent)
+                        if self
+                            .lacks(None, &parent.mailbox, Right::CreateMailbox)
+                            .await =>
+                    {
+                        Error::Forbidden
+                    }
+                    Some(_) | None => invalid("name"),
+                }
+            }
         }
     }
 }
 
+/// A mailbox that was not deleted, and the code that came with the refusal.
+type Refusal = (MailboxName, Option<Code>);
+
 /// One pass, children before their parents; the last refusal of a folder that can be opened.
 async fn remove_all(
     lease: &Lease,
-    tree: &Arc<Tree>,
+    tree: &Tree,
     path: &str,
-) -> Result<Option<Option<Code>>, Error> {
+) -> Result<Option<Refusal>, imap::Error> {
     let mut refused = None;
     let doomed: Vec<&Node> = tree.subtree(path).map(|(_, node)| node).rev().collect();
     for node in doomed {
@@ -256,8 +296,8 @@ async fn remove_all(
             Ok(_) => {}
             // A name that held nothing but others goes with the last of them, on some servers.
             Err(imap::Error::No { .. }) if node.expected.is_none() => {}
-            Err(imap::Error::No { code, .. }) => refused = Some(code),
-            Err(error) => return Err(error.into()),
+            Err(imap::Error::No { code, .. }) => refused = Some((node.mailbox.clone(), code)),
+            Err(error) => return Err(error),
         }
     }
     Ok(refused)

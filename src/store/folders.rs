@@ -79,31 +79,48 @@ impl Account {
         Ok(path.rsplit('/').next().unwrap_or_default().to_owned())
     }
 
-    /// The reference of the folder of that path; without a path, of the only root.
+    /// The reference of the only root.
     ///
     /// # Errors
-    /// [`Error::PathRequired`] when there are several, [`Error::MalformedPath`], [`Error::UnknownPath`].
-    pub async fn folder_by_path(
+    /// [`Error::PathRequired`] when there are several.
+    pub async fn only_root(&self, urls: &nms::Urls) -> Result<nms::Reference, Error> {
+        let tree = self.fresh_tree().await?;
+        match tree.roots()[..] {
+            [root] => self.reference(&tree, urls, root),
+            _ => Err(Error::PathRequired),
+        }
+    }
+
+    /// The references of the folders of these paths, in order, all of one moment.
+    ///
+    /// # Errors
+    /// Of the store; for each path [`Error::MalformedPath`], [`Error::UnknownPath`].
+    pub async fn folders_by_path(
         &self,
         urls: &nms::Urls,
-        path: Option<&str>,
-    ) -> Result<nms::Reference, Error> {
+        paths: &[String],
+    ) -> Result<Vec<Result<nms::Reference, Error>>, Error> {
         let tree = self.fresh_tree().await?;
-        let path = match path {
-            None => match tree.roots()[..] {
-                [root] => root.to_owned(),
-                _ => return Err(Error::PathRequired),
-            },
-            Some(path) => {
-                resolved(&tree, path)?.ok_or_else(|| Error::UnknownPath(path.to_owned()))?
-            }
-        };
+        let found = paths.iter().map(|path| {
+            let resolved = resolved(&tree, path)?;
+            let known = resolved.ok_or_else(|| Error::UnknownPath(path.clone()))?;
+            self.reference(&tree, urls, &known)
+        });
+        Ok(found.collect())
+    }
+
+    fn reference(
+        &self,
+        tree: &Tree,
+        urls: &nms::Urls,
+        path: &str,
+    ) -> Result<nms::Reference, Error> {
         let id = self
-            .folder_text(&tree, &path)
-            .ok_or_else(|| Error::UnknownPath(path.clone()))?;
+            .folder_text(tree, path)
+            .ok_or_else(|| Error::UnknownPath(path.to_owned()))?;
         Ok(nms::Reference {
             resource_url: urls.folder(&id),
-            path: Some(shown_path(&path)),
+            path: Some(shown_path(path)),
         })
     }
 
@@ -199,10 +216,13 @@ impl Account {
         let uids = match command {
             Some(command) => match self.pool.read_in(&node.mailbox, expected, command).await {
                 Ok(Some((_, completion))) => found(completion.untagged),
-                Ok(None)
-                | Err(imap::Error::No {
-                    command: "EXAMINE", ..
-                }) => return Err(Error::NotFound),
+                Ok(None) => return Err(Error::NotFound),
+                Err(imap::Error::No {
+                    command: "EXAMINE",
+                    code,
+                }) => {
+                    return Err(self.refused_to_open(&node.key, &node.mailbox, code).await);
+                }
                 Err(error) => return Err(error.into()),
             },
             None => Vec::new(),

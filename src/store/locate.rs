@@ -1,9 +1,4 @@
 //! From an id to the mailbox it means now, and back: aliases first, then the tree, then a fresh tree.
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "a server may say more than was asked, and codes are many: what is not named does not matter here"
-)]
-
 use std::sync::Arc;
 
 use super::{
@@ -11,13 +6,17 @@ use super::{
     id::{FolderId, MailboxKey, ObjectId},
     tree::{Node, Tree},
 };
-use crate::imap::{self, Command, Completion, Expected, MailboxName, Selected, pool::Lease};
+use crate::imap::{
+    self, Command, Completion, Expected, MailboxName, Selected, pool::Lease, response::Code,
+};
 
 /// Where an object is.
 #[derive(Debug, Clone)]
 pub(super) struct Located {
     /// Path of its folder.
     pub(super) path: String,
+    /// Id of its folder, as text.
+    pub(super) folder: String,
     pub(super) mailbox: MailboxName,
     pub(super) expected: Expected,
     /// The mailbox as it is found now; the id may name it as it was.
@@ -72,7 +71,7 @@ impl Account {
     pub(super) fn shown_folder(&self, tree: &Tree, path: &str) -> Option<FolderId> {
         Some(match tree.folder_id(path)? {
             FolderId::Mailbox(key) => FolderId::Mailbox(self.shown_key(&key)),
-            root => root,
+            root @ (FolderId::Root | FolderId::NamedRoot(_)) => root,
         })
     }
 
@@ -125,31 +124,17 @@ impl Account {
         id: &str,
         command: impl Fn(&Located) -> Command,
     ) -> Result<(Located, Selected, Completion), Error> {
-        let object = self.seal.read_object(id).ok_or(Error::NotFound)?;
-        for fresh in [false, true] {
-            let tree = if fresh {
-                self.fresh_tree().await?
-            } else {
-                self.tree().await?
-            };
-            let Some(located) = self.locate(&tree, &object) else {
-                continue;
-            };
-            match self
+        let mut finding = self.finding(id)?;
+        while let Some(located) = finding.next(self).await? {
+            let outcome = self
                 .pool
                 .read_in(&located.mailbox, &located.expected, command(&located))
-                .await
-            {
-                Ok(Some((selected, completion))) => return Ok((located, selected, completion)),
-                // EXAMINE refused, or another mailbox than expected: it was renamed or deleted meanwhile.
-                Ok(None)
-                | Err(imap::Error::No {
-                    command: "EXAMINE", ..
-                }) => {}
-                Err(error) => return Err(error.into()),
+                .await;
+            if let Some((located, (selected, completion))) = finding.judge(located, outcome)? {
+                return Ok((located, selected, completion));
             }
         }
-        Err(Error::NotFound)
+        Err(finding.end(self).await)
     }
 
     /// Opens the mailbox of an object for writing.
@@ -157,30 +142,26 @@ impl Account {
     /// # Errors
     /// As for [`Self::read_object`].
     pub(super) async fn write_object(&self, id: &str) -> Result<(Located, Lease, Selected), Error> {
-        let object = self.seal.read_object(id).ok_or(Error::NotFound)?;
-        for fresh in [false, true] {
-            let tree = if fresh {
-                self.fresh_tree().await?
-            } else {
-                self.tree().await?
-            };
-            let Some(located) = self.locate(&tree, &object) else {
-                continue;
-            };
-            match self
+        let mut finding = self.finding(id)?;
+        while let Some(located) = finding.next(self).await? {
+            let outcome = self
                 .pool
                 .write_in(&located.mailbox, &located.expected)
-                .await
-            {
-                Ok(Some((lease, selected))) => return Ok((located, lease, selected)),
-                Ok(None)
-                | Err(imap::Error::No {
-                    command: "SELECT", ..
-                }) => {}
-                Err(error) => return Err(error.into()),
+                .await;
+            if let Some((located, (lease, selected))) = finding.judge(located, outcome)? {
+                return Ok((located, lease, selected));
             }
         }
-        Err(Error::NotFound)
+        Err(finding.end(self).await)
+    }
+
+    fn finding(&self, id: &str) -> Result<Finding, Error> {
+        let object = self.seal.read_object(id).ok_or(Error::NotFound)?;
+        Ok(Finding {
+            object,
+            trees: 0,
+            refused: None,
+        })
     }
 
     fn locate(&self, tree: &Tree, object: &ObjectId) -> Option<Located> {
@@ -192,10 +173,73 @@ impl Account {
         let expected = expected.clone()?;
         Some(Located {
             path: path.to_owned(),
+            folder: self.folder_text(tree, path)?,
             mailbox: mailbox.clone(),
             expected,
             key,
             uid: object.uid,
         })
+    }
+}
+
+/// Looking for the mailbox that an object's id means: in the tree at hand, then in a fresh one.
+struct Finding {
+    object: ObjectId,
+    /// Trees looked at.
+    trees: u8,
+    /// The mailbox that was there and could not be opened.
+    refused: Option<(Located, Option<Code>)>,
+}
+
+impl Finding {
+    /// Where the object may be; `None` when there is nowhere left to look.
+    async fn next(&mut self, account: &Account) -> Result<Option<Located>, Error> {
+        loop {
+            let tree = match self.trees {
+                0 => account.tree().await?,
+                1 => account.fresh_tree().await?,
+                _ => return Ok(None),
+            };
+            self.trees += 1;
+            if let Some(located) = account.locate(&tree, &self.object) {
+                return Ok(Some(located));
+            }
+            self.refused = None;
+        }
+    }
+
+    /// What came of opening that mailbox; `None` when it was not to be had.
+    fn judge<T>(
+        &mut self,
+        located: Located,
+        outcome: Result<Option<T>, imap::Error>,
+    ) -> Result<Option<(Located, T)>, Error> {
+        self.refused = None;
+        match outcome {
+            Ok(Some(opened)) => Ok(Some((located, opened))),
+            // Renamed, or deleted and made anew.
+            Ok(None) => Ok(None),
+            // The same, or it is there and cannot be opened.
+            Err(imap::Error::No {
+                command: "EXAMINE" | "SELECT",
+                code,
+            }) => {
+                self.refused = Some((located, code));
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Why it was not found.
+    async fn end(self, account: &Account) -> Error {
+        match self.refused {
+            Some((located, code)) => {
+                account
+                    .refused_to_open(&located.key, &located.mailbox, code)
+                    .await
+            }
+            None => Error::NotFound,
+        }
     }
 }

@@ -15,6 +15,7 @@ mod locate;
 mod names;
 mod objects;
 mod payload;
+mod refusal;
 mod structure;
 mod tree;
 

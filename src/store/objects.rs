@@ -8,6 +8,7 @@ use super::{
     Account, Error,
     id::fingerprint,
     locate::Located,
+    refusal::Right,
     structure::{Seen, Structure, flags_only, seen},
 };
 use crate::{
@@ -32,9 +33,6 @@ impl Account {
     pub async fn object(&self, urls: &nms::Urls, id: &str) -> Result<nms::Object, Error> {
         let (located, structure, seen) = self.structure(id).await?;
         self.visible(&seen.flags)?;
-        let parent = self
-            .folder_text(&*self.tree().await?, &located.path)
-            .ok_or(Error::NotFound)?;
         let attribute = structure
             .attributes
             .iter()
@@ -44,7 +42,7 @@ impl Account {
             })
             .collect();
         Ok(nms::Object {
-            parent_folder: Some(urls.folder(&parent)),
+            parent_folder: Some(urls.folder(&located.folder)),
             attributes: nms::AttributeList { attribute },
             flags: self.flag_list(urls, id, &seen.flags),
             resource_url: Some(urls.object(id)),
@@ -74,7 +72,27 @@ impl Account {
         let (located, lease, _) = self.write_object(id).await?;
         let before = self.flags_in(&lease, &located).await?;
         self.visible(&before.flags)?;
-        self.expunge(&lease, &located, &before).await
+        match self.expunge(&lease, &located, &before).await {
+            // The connection may have been lost before or after: both steps can be taken again, and what is gone is gone.
+            Err(error @ (Error::Unavailable(_) | Error::Timeout)) => {
+                drop(lease);
+                self.delete_rest(id, &before).await.map_err(|_| error)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The rest of a removal that was cut off: the object was there when it began.
+    async fn delete_rest(&self, id: &str, before: &Seen) -> Result<(), Error> {
+        let (located, lease, _) = match self.write_object(id).await {
+            Err(Error::NotFound) => return Ok(()),
+            found => found?,
+        };
+        match self.flags_in(&lease, &located).await {
+            Err(Error::NotFound) => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => self.expunge(&lease, &located, before).await,
+        }
     }
 
     /// Flags a message `\Deleted` and expunges it alone; the evidence is that it is no longer there.
@@ -100,7 +118,13 @@ impl Account {
                 .atom(sign)
                 .flags(&deleted)
         };
-        lease.run(store("+FLAGS")).await.map_err(write_error)?;
+        let mailbox = &located.mailbox;
+        if let Err(refusal) = lease.run(store("+FLAGS")).await {
+            let right = Right::DeleteMessage;
+            return Err(self
+                .refused_change(lease, mailbox, right, Some(refusal))
+                .await);
+        }
         let expunge = match deletion {
             Deletion::UidExpunge => Command::new("UID EXPUNGE").uids(&one),
             Deletion::GuardedExpunge => Command::new("EXPUNGE"),
@@ -121,7 +145,9 @@ impl Account {
                 {
                     lease.run(store("-FLAGS")).await?;
                 }
-                Err(outcome.err().map_or(Error::Forbidden, write_error))
+                Err(self
+                    .refused_change(lease, mailbox, Right::Expunge, outcome.err())
+                    .await)
             }
         }
     }
@@ -199,14 +225,6 @@ impl Account {
 pub(super) async fn finish<T>(task: tokio::task::JoinHandle<Result<T, Error>>) -> Result<T, Error> {
     task.await
         .unwrap_or_else(|error| Err(Error::Internal(format!("a write ended early: {error}"))))
-}
-
-/// A NO without a code to something that needs a right: the store does not allow it.
-pub(super) fn write_error(error: imap::Error) -> Error {
-    match error {
-        imap::Error::No { code: None, .. } => Error::Forbidden,
-        other => other.into(),
-    }
 }
 
 /// UIDs of a search, in no particular order.

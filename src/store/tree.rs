@@ -18,7 +18,7 @@ use super::{
 use crate::imap::{
     Capabilities, Command, Expected, MailboxName, Pool,
     capability::{Listing, MailboxIdentity},
-    response::{ListEntry, MailboxStatus, Namespace, Untagged},
+    response::{Code, ListEntry, MailboxStatus, Namespace, Untagged},
 };
 
 /// A mailbox, or a name that only has others below it.
@@ -360,7 +360,10 @@ async fn list_then_status(pool: &Arc<Pool>, naming: &Naming) -> Result<Listed, E
                 )
             }
             // Gone since the LIST, or not to be opened: a folder without objects.
-            Err(crate::imap::Error::No { .. }) => {}
+            Err(crate::imap::Error::No {
+                code: None | Some(Code::NonExistent | Code::NoPerm),
+                ..
+            }) => {}
             Err(error) => return Err(error.into()),
         }
     }

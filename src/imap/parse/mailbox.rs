@@ -1,4 +1,4 @@
-//! Responses about mailboxes and their contents: LIST, STATUS, NAMESPACE, ESEARCH, VANISHED, and ID.
+//! Responses about mailboxes and their contents: LIST, STATUS, NAMESPACE, ESEARCH, VANISHED, MYRIGHTS, and ID.
 
 use super::super::MailboxName;
 use super::super::response::{ExtendedSearch, ListEntry, MailboxStatus, Namespace, Untagged};
@@ -130,6 +130,12 @@ pub(super) fn vanished(cursor: &mut Cursor<'_>) -> Option<Untagged> {
     }
     let uids = number_set(cursor.word()?)?;
     Some(Untagged::Vanished { earlier, uids })
+}
+
+/// RFC 4314 §3.8: the mailbox, then letters.
+pub(super) fn my_rights(cursor: &mut Cursor<'_>) -> Option<String> {
+    cursor.astring()?;
+    Some(text(&cursor.astring()?).into_owned())
 }
 
 /// RFC 2971 §3.2: pairs of strings, or NIL for nothing.

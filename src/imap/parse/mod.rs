@@ -134,6 +134,7 @@ fn untagged(name: &str, cursor: &mut Cursor<'_>) -> Option<Untagged> {
         "NAMESPACE" => mailbox::namespace(cursor).map(Untagged::Namespace),
         "ESEARCH" => mailbox::extended_search(cursor).map(Untagged::ExtendedSearch),
         "VANISHED" => mailbox::vanished(cursor),
+        "MYRIGHTS" => mailbox::my_rights(cursor).map(Untagged::MyRights),
         "ID" => mailbox::id(cursor).map(Untagged::Id),
         _ => None,
     }

@@ -12,6 +12,7 @@ fn small() -> Limits {
         response: 2000,
         depth: 5,
         search: 5000,
+        ..Limits::default()
     }
 }
 

@@ -66,6 +66,7 @@ fn read_all(bytes: &[u8], sizes: Vec<usize>) -> (Vec<Response>, End) {
         response: 600,
         depth: 4,
         search: 400,
+        ..Limits::default()
     };
     let stream = Pieces {
         bytes: bytes.to_vec(),

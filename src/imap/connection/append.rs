@@ -1,0 +1,240 @@
+//! APPEND: messages go to the server as they come, and are never held whole.
+//!
+//! * What was announced is what is sent: a message that breaks off, or grows, ends the connection inside the literal, and the server
+//!   has stored nothing (RFC 9051 §6.3.12: APPEND takes effect as a whole or not at all).
+//! * Whether all of it was sent is told apart ([`Error::Closed`] and [`Error::Timeout`] against [`Error::Unsent`]): only then the outcome can be
+//!   unknown.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a server may say more than was asked: what is not named does not matter here"
+)]
+
+use std::{fmt, io};
+
+use bytes::Bytes;
+use chrono::{DateTime, FixedOffset};
+use futures_util::{FutureExt, StreamExt, stream::BoxStream};
+use tokio::{
+    io::AsyncWriteExt,
+    time::{Instant, timeout},
+};
+
+use super::{Completion, Driver, finish};
+use crate::imap::{
+    MailboxName,
+    command::{Command, Flag},
+    connect::next,
+    error::Error,
+    response::{Response, Tagged},
+};
+
+/// Up to this size a literal need not be asked for where the server has LITERAL+; a larger one is, so that a server without room
+/// says so before it is sent.
+const UNASKED: u64 = 64 * 1024;
+
+/// What APPEND stores.
+pub struct Message {
+    /// Flags; without `\Recent`.
+    pub flags: Vec<Flag>,
+    /// INTERNALDATE, in whole seconds.
+    pub internal_date: DateTime<FixedOffset>,
+    /// Octets, exactly.
+    pub octets: u64,
+    /// The octets in pieces; an error gives the message up.
+    pub body: BoxStream<'static, io::Result<Bytes>>,
+}
+
+/// No content: it is other people's mail.
+impl fmt::Debug for Message {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Message")
+            .field("octets", &self.octets)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Driver {
+    /// One APPEND; of several messages where the server has MULTIAPPEND (RFC 3502), which stores all or none.
+    pub(super) async fn append(
+        &mut self,
+        mailbox: &MailboxName,
+        messages: Vec<Message>,
+    ) -> Result<Completion, Error> {
+        let started = Instant::now();
+        let outcome = self.append_whole(mailbox, messages).await;
+        self.log("APPEND", started, outcome.as_ref().err());
+        outcome
+    }
+
+    async fn append_whole(
+        &mut self,
+        mailbox: &MailboxName,
+        messages: Vec<Message>,
+    ) -> Result<Completion, Error> {
+        let mut completion = Completion::default();
+        let mut tag = String::new();
+        self.still_there()?;
+        for (index, message) in messages.into_iter().enumerate() {
+            let asks = !(self.literal_plus && message.octets <= UNASKED);
+            let refusal = if index == 0 {
+                let head = Command::new("APPEND").mailbox(mailbox);
+                let head =
+                    head.message(&message.flags, message.internal_date, message.octets, !asks);
+                self.begin(&head, &mut tag, asks, &mut completion).await?
+            } else {
+                let head = Command::new("").message(
+                    &message.flags,
+                    message.internal_date,
+                    message.octets,
+                    !asks,
+                );
+                self.go_on(&head, &tag, asks, &mut completion).await?
+            };
+            if let Some(tagged) = refusal {
+                // The server does not want it, and nothing of this message was sent.
+                return finish("APPEND", tagged, completion);
+            }
+            self.send_message(message).await?;
+        }
+        self.write(b"\r\n", true).await?;
+        let answered = timeout(self.command_timeout, self.tagged(&tag, &mut completion)).await;
+        let tagged = answered.map_err(|_| Error::Timeout)??;
+        finish("APPEND", tagged, completion)
+    }
+
+    /// Takes in what the server has said meanwhile: a connection that has ended is noticed before anything is sent on it.
+    fn still_there(&mut self) -> Result<(), Error> {
+        while let Some(response) = next(&mut self.session).now_or_never() {
+            if let Response::Untagged(data) = response.map_err(unsent)? {
+                self.observe(&data);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the command up to its first literal of mail.
+    async fn begin(
+        &mut self,
+        head: &Command,
+        tag: &mut String,
+        asks: bool,
+        completion: &mut Completion,
+    ) -> Result<Option<Tagged>, Error> {
+        if head.is_refused() {
+            return Err(Error::Argument);
+        }
+        let mut segments = head.segments(self.literal_plus).into_iter().peekable();
+        let first = segments.next().ok_or(Error::Argument)?;
+        *tag = self.send_first(&first.bytes).await.map_err(unsent)?;
+        while let Some(segment) = segments.next() {
+            if let Some(tagged) = self.invited(tag, completion).await? {
+                return Ok(Some(tagged));
+            }
+            let last = segments.peek().is_none();
+            self.send(&segment.bytes, last).await.map_err(unsent)?;
+        }
+        if asks {
+            self.invited(tag, completion).await
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Announces a further message right after the literal of the one before (RFC 3502 §6.3.11).
+    async fn go_on(
+        &mut self,
+        head: &Command,
+        tag: &str,
+        asks: bool,
+        completion: &mut Completion,
+    ) -> Result<Option<Tagged>, Error> {
+        for segment in head.segments(self.literal_plus) {
+            self.write(&segment.bytes, false).await?;
+        }
+        self.write(b"\r\n", asks).await?;
+        if asks {
+            self.invited(tag, completion).await
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Exactly the octets that were announced.
+    async fn send_message(&mut self, mut message: Message) -> Result<(), Error> {
+        let mut left = message.octets;
+        loop {
+            let piece = timeout(self.command_timeout, message.body.next())
+                .await
+                .map_err(|_| Error::Unsent)?;
+            let Some(piece) = piece else {
+                return if left == 0 {
+                    Ok(())
+                } else {
+                    Err(Error::Unsent)
+                };
+            };
+            let piece = piece.map_err(|_| Error::Unsent)?;
+            left = u64::try_from(piece.len())
+                .ok()
+                .and_then(|length| left.checked_sub(length))
+                .ok_or(Error::Unsent)?;
+            self.write(&piece, false).await?;
+        }
+    }
+
+    async fn write(&mut self, bytes: &[u8], flush: bool) -> Result<(), Error> {
+        let guard = self.session.get_mut();
+        let write = async {
+            guard.write_all(bytes).await?;
+            if flush { guard.flush().await } else { Ok(()) }
+        };
+        match timeout(self.command_timeout, write).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Error::Unsent),
+        }
+    }
+
+    /// Waits for `+`; the tagged line when that comes instead. What the server has not invited was not sent.
+    async fn invited(
+        &mut self,
+        tag: &str,
+        completion: &mut Completion,
+    ) -> Result<Option<Tagged>, Error> {
+        let wait = async {
+            loop {
+                match next(&mut self.session).await? {
+                    Response::Continuation => return Ok(None),
+                    Response::Tagged(tagged) if tagged.tag == tag => return Ok(Some(tagged)),
+                    Response::Tagged(_) => {}
+                    Response::Untagged(data) => completion.untagged.push(data),
+                }
+            }
+        };
+        match timeout(self.command_timeout, wait).await {
+            Ok(outcome) => outcome.map_err(unsent),
+            Err(_) => Err(Error::Unsent),
+        }
+    }
+
+    async fn tagged(&mut self, tag: &str, completion: &mut Completion) -> Result<Tagged, Error> {
+        loop {
+            match next(&mut self.session).await? {
+                Response::Tagged(tagged) if tagged.tag == tag => return Ok(tagged),
+                Response::Untagged(data) => {
+                    self.observe(&data);
+                    completion.untagged.push(data);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Before the last octet was sent a lost connection has stored nothing.
+fn unsent(error: Error) -> Error {
+    match error {
+        Error::Closed | Error::Timeout => Error::Unsent,
+        other => other,
+    }
+}

@@ -1,0 +1,167 @@
+//! Why the store refused: by the response code, else by asking once what is there and what is allowed (RFC 5530 codes are
+//! optional, and most servers send few). Never by text.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a server may say more than was asked, and codes are many: what is not named does not matter here"
+)]
+
+use super::{Account, Error, id::MailboxKey};
+use crate::imap::{
+    self, Command, Flag, MailboxName,
+    pool::Lease,
+    response::{Code, Untagged},
+};
+
+/// What an operation needs to be allowed (RFC 4314 §2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Right {
+    Read,
+    Seen,
+    Write,
+    DeleteMessage,
+    Expunge,
+    CreateMailbox,
+    DeleteMailbox,
+}
+
+impl Right {
+    /// The right that changing a flag takes (RFC 4314 §4).
+    pub(super) fn to_change(flag: &Flag) -> Self {
+        if flag.is("\\Seen") {
+            Self::Seen
+        } else if flag.is("\\Deleted") {
+            Self::DeleteMessage
+        } else {
+            Self::Write
+        }
+    }
+
+    /// Whether it is among the letters of MYRIGHTS; servers of RFC 2086 say `c` and `d` (RFC 4314 §2.1.1).
+    fn is_in(self, letters: &str) -> bool {
+        let any = match self {
+            Self::Read => "r",
+            Self::Seen => "s",
+            Self::Write => "w",
+            Self::DeleteMessage => "td",
+            Self::Expunge => "ed",
+            Self::CreateMailbox => "kc",
+            Self::DeleteMailbox => "xdc",
+        };
+        letters.contains(|letter| any.contains(letter))
+    }
+}
+
+impl Account {
+    /// A mailbox of the tree that was not opened.
+    pub(super) async fn refused_to_open(
+        &self,
+        key: &MailboxKey,
+        mailbox: &MailboxName,
+        code: Option<Code>,
+    ) -> Error {
+        match code {
+            Some(Code::NonExistent) => return Error::NotFound,
+            Some(code) => return by_code("EXAMINE", code),
+            None => {}
+        }
+        match self.fresh_tree().await {
+            Ok(tree) if tree.path(key).is_none() => return Error::NotFound,
+            Ok(_) => {}
+            Err(error) => return error,
+        }
+        if self.lacks(None, mailbox, Right::Read).await {
+            Error::Forbidden
+        } else {
+            Error::Upstream("EXAMINE refused without a reason".to_owned())
+        }
+    }
+
+    /// A command in an open mailbox that was refused, or did nothing in spite of its OK.
+    pub(super) async fn refused_change(
+        &self,
+        lease: &Lease,
+        mailbox: &MailboxName,
+        right: Right,
+        refusal: Option<imap::Error>,
+    ) -> Error {
+        match refusal {
+            Some(imap::Error::No {
+                command,
+                code: Some(code),
+            }) => return by_code(command, code),
+            Some(imap::Error::No { code: None, .. }) | None => {}
+            Some(other) => return other.into(),
+        }
+        if self.lacks(Some(lease), mailbox, right).await {
+            Error::Forbidden
+        } else {
+            Error::Upstream("a change was refused without a reason".to_owned())
+        }
+    }
+
+    /// Whether the store says that the user has not this right in a mailbox. Who cannot be asked has not said so.
+    pub(super) async fn lacks(
+        &self,
+        lease: Option<&Lease>,
+        mailbox: &MailboxName,
+        right: Right,
+    ) -> bool {
+        if !self
+            .pool
+            .capabilities()
+            .is_ok_and(|capabilities| capabilities.acl())
+        {
+            return false;
+        }
+        let command = Command::new("MYRIGHTS").mailbox(mailbox);
+        let outcome = match lease {
+            Some(lease) => lease.run(command).await,
+            None => self.pool.read(command).await,
+        };
+        let untagged = outcome.map_or_else(|_| Vec::new(), |completion| completion.untagged);
+        untagged
+            .into_iter()
+            .any(|data| matches!(data, Untagged::MyRights(letters) if !right.is_in(&letters)))
+    }
+}
+
+/// A code to a command that takes no name from the client: what would blame one is the store's fault here.
+fn by_code(command: &'static str, code: Code) -> Error {
+    let refusal = imap::Error::No {
+        command,
+        code: Some(code),
+    };
+    match Error::from(refusal) {
+        Error::InvalidInput(_) | Error::Conflict(..) => {
+            Error::Upstream(format!("{command} refused with an odd code"))
+        }
+        error => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rights_are_found_in_the_letters_of_both_generations() {
+        assert!(Right::Expunge.is_in("lrswipekxtea"));
+        assert!(!Right::Expunge.is_in("lrswt"));
+        assert!(Right::Expunge.is_in("acdilrsw"));
+        assert!(!Right::CreateMailbox.is_in("lr"));
+        assert!(!Right::Read.is_in(""));
+    }
+
+    #[test]
+    fn a_code_that_would_blame_the_client_blames_the_store() {
+        assert!(matches!(
+            by_code("EXAMINE", Code::Cannot),
+            Error::Upstream(_)
+        ));
+        assert_eq!(by_code("STORE", Code::NoPerm), Error::Forbidden);
+        assert!(matches!(
+            by_code("EXAMINE", Code::Unavailable),
+            Error::Unavailable(_)
+        ));
+    }
+}
