@@ -4,6 +4,7 @@
 //! * A store that is down keeps nobody from starting.
 //! * At the end `/readyz` turns 503 first, running requests get the drain time, and `/readyz` is the last to go.
 
+mod descriptors;
 mod log;
 mod signals;
 
@@ -72,6 +73,7 @@ pub enum Error {
 /// # Errors
 /// As for [`start`].
 pub async fn run(config: &Config) -> anyhow::Result<()> {
+    descriptors::raise_limit();
     until_signal(async |stop| {
         let running = Box::pin(start(config)).await?;
         info!(http = %running.http, admin = %running.admin, "serving");
