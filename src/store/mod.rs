@@ -141,6 +141,7 @@ impl Store {
         state: Arc<dyn State>,
     ) -> Result<Arc<Self>, tls::Error> {
         let endpoint = Endpoint {
+            store: config.name.as_str().into(),
             host: config.host.clone(),
             port: config.port,
             tls: config.tls,
