@@ -4,6 +4,7 @@ use std::sync::Arc;
 use super::{
     Account, Error,
     id::{FolderId, MailboxKey, ObjectId},
+    measure::asked,
     tree::{Node, Tree},
 };
 use crate::imap::{
@@ -29,7 +30,9 @@ pub(super) struct Located {
 impl Account {
     /// The tree, at most a few seconds old.
     pub(super) async fn tree(&self) -> Result<Arc<Tree>, Error> {
+        let mut known = true;
         let read = async {
+            known = false;
             Tree::read(&self.pool, &self.store.roots)
                 .await
                 .map(Arc::new)
@@ -39,6 +42,7 @@ impl Account {
             .trees
             .try_get_with_by_ref(&self.login, read)
             .await;
+        asked("trees", known);
         tree.map_err(|error: Arc<Error>| (*error).clone())
     }
 

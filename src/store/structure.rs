@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, FixedOffset};
 
-use super::{Account, Error, locate::Located};
+use super::{Account, Error, locate::Located, measure::asked};
 use crate::{
     imap::{
         Command, Completion, Item, SectionName, UidSet,
@@ -147,6 +147,7 @@ impl Account {
             }
             None => return Err(Error::NotFound),
         };
+        asked("structures", known.is_some());
         if let Some(structure) = known {
             let (located, seen) = self.seen(id).await?;
             return Ok((located, structure, seen));
