@@ -14,3 +14,4 @@ mod log;
 mod objects;
 mod smoke;
 mod support;
+mod surface;
