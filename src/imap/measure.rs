@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use metrics::{Gauge, Histogram, counter, gauge, histogram};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use super::Error;
 
@@ -98,13 +98,16 @@ impl Loss {
 
 /// A connection was opened in place of one that was lost.
 pub(super) fn reconnected(store: &Arc<str>, loss: Loss) {
+    reconnects(store, loss).increment(1);
+}
+
+fn reconnects(store: &Arc<str>, loss: Loss) -> Counter {
     let reason = match loss {
         Loss::Closed => "closed",
         Loss::Timeout => "timeout",
         Loss::Protocol => "protocol",
     };
     counter!("imap_reconnects_total", "store" => store.to_string(), "reason" => reason)
-        .increment(1);
 }
 
 /// What a connection is doing.
@@ -124,7 +127,11 @@ pub(super) enum Doing {
 pub(super) struct Connections([Gauge; 3]);
 
 impl Connections {
+    /// Also shows the other counts of the server from their zero on.
     pub(super) fn new(store: &Arc<str>) -> Self {
+        for loss in [Loss::Closed, Loss::Timeout, Loss::Protocol] {
+            reconnects(store, loss).increment(0);
+        }
         Self(["connecting", "busy", "idle"].map(
             |state| gauge!("imap_connections", "store" => store.to_string(), "state" => state),
         ))

@@ -6,6 +6,7 @@
 
 mod descriptors;
 mod log;
+mod metrics;
 mod signals;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -39,7 +40,7 @@ pub struct Running {
     stores: Vec<Arc<Store>>,
     /// Where REST is served.
     pub http: SocketAddr,
-    /// Where operators ask.
+    /// Where operators and their machines ask.
     pub admin: SocketAddr,
     draining: CancellationToken,
     stop_admin: CancellationToken,
@@ -92,10 +93,16 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
 /// An address that cannot be had, named with its key; files that cannot be used.
 pub async fn start(config: &Config) -> Result<Running, Error> {
     let tls = server_tls(&config.http)?;
+    // Before anything is there to be measured.
+    let metrics = metrics::install()?;
     let stores = stores(config)?;
     let draining = CancellationToken::new();
     let opened: Vec<Arc<Store>> = stores.iter().map(|(store, _)| Arc::clone(store)).collect();
-    let operators = Arc::new(Admin::new(opened.clone(), draining.clone()));
+    let operators = Arc::new(Admin::new(
+        opened.clone(),
+        draining.clone(),
+        metrics.clone(),
+    ));
     let settings = rest::Settings {
         public_url: config.http.public_url.clone(),
         base_path: config.http.base_path.clone(),
@@ -124,6 +131,7 @@ pub async fn start(config: &Config) -> Result<Running, Error> {
         },
     ));
     let stop_admin = CancellationToken::new();
+    task::spawn(metrics::keep_up(metrics, stop_admin.clone()));
     let admin_task = task::spawn(server::serve(
         admin_listener,
         None,

@@ -151,6 +151,7 @@ impl Store {
             limits: Limits::default(),
         };
         let wait = Duration::from_secs(config.pool_timeout);
+        measure::announce();
         let weight = |weight: usize| u32::try_from(weight).unwrap_or(u32::MAX);
         Ok(Arc::new(Self {
             name: config.name.clone(),
