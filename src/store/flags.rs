@@ -4,13 +4,7 @@
     reason = "a server may say more than was asked, and codes are many: what is not named does not matter here"
 )]
 
-use super::{
-    Account, Error,
-    locate::Located,
-    objects::finish,
-    refusal::Right,
-    structure::{Seen, flags_only, seen},
-};
+use super::{Account, Error, locate::Located, objects::finish, refusal::Right, structure::Seen};
 use crate::{
     config::DeletedObjects,
     imap::{self, Command, Flag, Selected, UidSet, pool::Lease, response::Code},
@@ -286,11 +280,7 @@ impl Account {
     }
 
     async fn seen_flags(&self, id: &str) -> Result<Seen, Error> {
-        let mod_seq = self.pool.capabilities()?.mod_seq();
-        let (located, _, completion) = self
-            .read_object(id, |located| flags_only(located, mod_seq))
-            .await?;
-        let seen = seen(completion, located.uid).ok_or(Error::NotFound)?;
+        let (_, seen) = self.seen(id).await?;
         self.visible(&seen.flags)?;
         Ok(seen)
     }

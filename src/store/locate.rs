@@ -4,10 +4,13 @@ use std::sync::Arc;
 use super::{
     Account, Error,
     id::{FolderId, MailboxKey, ObjectId},
+    measure::asked,
     tree::{Node, Tree},
 };
 use crate::imap::{
-    self, Command, Completion, Expected, MailboxName, Selected, pool::Lease, response::Code,
+    self, Expected, Item, MailboxName, Selected,
+    pool::Lease,
+    response::{Code, Fetch},
 };
 
 /// Where an object is.
@@ -27,7 +30,9 @@ pub(super) struct Located {
 impl Account {
     /// The tree, at most a few seconds old.
     pub(super) async fn tree(&self) -> Result<Arc<Tree>, Error> {
+        let mut known = true;
         let read = async {
+            known = false;
             Tree::read(&self.pool, &self.store.roots)
                 .await
                 .map(Arc::new)
@@ -37,6 +42,7 @@ impl Account {
             .trees
             .try_get_with_by_ref(&self.login, read)
             .await;
+        asked("trees", known);
         tree.map_err(|error: Arc<Error>| (*error).clone())
     }
 
@@ -115,23 +121,23 @@ impl Account {
         format!("{}/{}", self.store.name, self.login)
     }
 
-    /// Runs a command that changes nothing in the mailbox of an object. When the tree at hand turns out to be old, a fresh one is read once.
+    /// Fetches from an object; `None` when its mailbox has no such message. When the tree at hand turns out to be old, a
+    /// fresh one is read once.
     ///
     /// # Errors
     /// [`Error::NotFound`] when the id is none, or its mailbox is gone or another by now.
     pub(super) async fn read_object(
         &self,
         id: &str,
-        command: impl Fn(&Located) -> Command,
-    ) -> Result<(Located, Selected, Completion), Error> {
+        items: Arc<[Item]>,
+    ) -> Result<(Located, Option<Fetch>), Error> {
         let mut finding = self.finding(id)?;
         while let Some(located) = finding.next(self).await? {
-            let outcome = self
-                .pool
-                .read_in(&located.mailbox, &located.expected, command(&located))
-                .await;
-            if let Some((located, (selected, completion))) = finding.judge(located, outcome)? {
-                return Ok((located, selected, completion));
+            let (mailbox, expected) = (&located.mailbox, &located.expected);
+            let items = Arc::clone(&items);
+            let outcome = self.pool.fetch(mailbox, expected, located.uid, items).await;
+            if let Some(found) = finding.judge(located, outcome)? {
+                return Ok(found);
             }
         }
         Err(finding.end(self).await)

@@ -67,6 +67,7 @@ const KEPT: &[(&str, &[&str])] = &[
     ("mail_parser", &["message"]),
     ("hyper", &["server", "admin", "rest"]),
     ("hyper_util", &["server", "admin", "rest"]),
+    ("metrics_exporter_prometheus", &["serve", "admin"]),
     ("clap", &["main"]),
     ("anyhow", &["main", "serve", "probe", "demo"]),
 ];

@@ -12,6 +12,7 @@ mod folders;
 mod guard;
 mod layers;
 mod log;
+mod metrics;
 mod objects;
 mod smoke;
 mod support;
