@@ -13,4 +13,5 @@ mod layers;
 mod log;
 mod objects;
 mod smoke;
+mod state;
 mod support;
