@@ -1,10 +1,11 @@
 //! Values to JSON documents and back (contract §2.2).
 //!
 //! Strict in what is sent: one member named after the root element, arrays for what can repeat. Tolerant in what is taken:
-//! the root member may be missing, a list may be a single value, `null` is absent, unknown members are ignored.
+//! the root member may be missing, a list may be a single value, a member that is `null` is absent at any depth, unknown
+//! members are ignored. A `null` in a list is no value: to leave it out would shift the others.
 
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// A body that cannot be read; names the member, or the root when no member is to blame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,10 +45,7 @@ pub fn from_json<T: DeserializeOwned>(root: &str, bytes: &[u8]) -> Result<T, Mal
         Some(_) if members.is_empty() => return Err(malformed(root)),
         Some(_) | None => members,
     };
-    let content: serde_json::Map<String, Value> = content
-        .into_iter()
-        .filter(|(_, value)| !value.is_null())
-        .collect();
+    let content = without_nulls(content);
     let blame = content.clone();
     serde_json::from_value(Value::Object(content)).map_err(|_| {
         // The first member that alone does not fit is the one to name.
@@ -59,20 +57,34 @@ pub fn from_json<T: DeserializeOwned>(root: &str, bytes: &[u8]) -> Result<T, Mal
     })
 }
 
-/// The text of a document that is one string: `{"name": "…"}` (contract §1.2 row 14).
+/// The members that are not `null`, at every depth; how deep that can be is the parser's limit.
+fn without_nulls(members: Map<String, Value>) -> Map<String, Value> {
+    let present = members.into_iter().filter(|(_, value)| !value.is_null());
+    present
+        .map(|(name, value)| (name, without_null_members(value)))
+        .collect()
+}
+
+fn without_null_members(value: Value) -> Value {
+    match value {
+        Value::Object(members) => Value::Object(without_nulls(members)),
+        Value::Array(values) => {
+            Value::Array(values.into_iter().map(without_null_members).collect())
+        }
+        plain @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => plain,
+    }
+}
+
+/// The text of a document that is one string: `{"name": "…"}` (contract §1.2 row 14), or only the string.
 ///
 /// # Errors
 /// [`Malformed`] when it is none.
 pub fn text_from_json(root: &str, bytes: &[u8]) -> Result<String, Malformed> {
-    let document: Value = serde_json::from_slice(bytes).map_err(|_| Malformed {
+    let document = serde_json::from_slice(bytes).unwrap_or(Value::Null);
+    let text = document.get(root).unwrap_or(&document).as_str();
+    text.map(str::to_owned).ok_or_else(|| Malformed {
         part: root.to_owned(),
-    })?;
-    match document.get(root) {
-        Some(Value::String(text)) => Ok(text.clone()),
-        _ => Err(Malformed {
-            part: root.to_owned(),
-        }),
-    }
+    })
 }
 
 /// A list, or the one value of it.
@@ -84,12 +96,10 @@ pub(super) fn one_or_many<'de, D: Deserializer<'de>>(
     enum OneOrMany {
         One(String),
         Many(Vec<String>),
-        Nothing(()),
     }
     Ok(match OneOrMany::deserialize(deserializer)? {
         OneOrMany::One(value) => vec![value],
         OneOrMany::Many(values) => values,
-        OneOrMany::Nothing(()) => Vec::new(),
     })
 }
 
@@ -103,7 +113,7 @@ pub(super) fn one_or_many_if_any<'de, D: Deserializer<'de>>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nms::{FlagList, NewFolder, PathList};
+    use crate::nms::{FlagList, NewFolder, Object, PathList};
 
     fn malformed<T>(part: &str) -> Result<T, Malformed> {
         Err(Malformed {
@@ -131,6 +141,34 @@ mod tests {
             (read.name.as_deref(), read.parent_folder),
             (Some("x"), None)
         );
+    }
+
+    #[test]
+    fn null_is_absent_at_any_depth_but_not_in_a_list() {
+        let body = br#"{"object":{"attributes":{"attribute":[{"name":"Subject","value":["x"],"more":null}]},
+            "flags":{"flag":null},"path":null}}"#;
+        let read: Object = from_json("object", body).unwrap();
+        assert_eq!(read.attributes.attribute.len(), 1);
+        assert_eq!(read.flags, FlagList::default());
+        let read: Result<PathList, _> = from_json("pathList", br#"{"path":["/a",null]}"#);
+        assert_eq!(read, malformed("path"));
+    }
+
+    #[test]
+    fn a_text_may_stand_alone() {
+        for body in [r#"{"name":"x"}"#, r#"{"name":"x","more":1}"#, r#""x""#] {
+            assert_eq!(text_from_json("name", body.as_bytes()).unwrap(), "x");
+        }
+        for body in [
+            r#"{"name":null}"#,
+            r#"{"nam":"x"}"#,
+            "null",
+            "7",
+            r#"["x"]"#,
+            "",
+        ] {
+            assert_eq!(text_from_json("name", body.as_bytes()), malformed("name"));
+        }
     }
 
     #[test]

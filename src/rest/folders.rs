@@ -20,6 +20,10 @@ type Answer = Result<Response<Body>, Failure>;
 
 pub(super) async fn folders(call: Call) -> Answer {
     let folder: NewFolder = from_json("folder", &call.body)?;
+    // Contract §6.2: exactly one of them; the store says when there is none.
+    if folder.parent_folder.is_some() && folder.parent_folder_path.is_some() {
+        return Err(Failure::invalid("parentFolder"));
+    }
     let reference = call.account.create_folder(&call.urls, &folder).await?;
     let response = json(StatusCode::CREATED, "reference", &reference);
     Ok(located(response, &reference.resource_url))
@@ -61,7 +65,8 @@ pub(super) async fn folder_name(call: Call, id: String) -> Answer {
 
 pub(super) async fn path_to_id(call: Call) -> Answer {
     if call.method != Method::POST {
-        let reference = match call.parameter("path") {
+        let path = call.parameter("path")?.filter(|path| !path.is_empty());
+        let reference = match path {
             None => call.account.only_root(&call.urls).await?,
             Some(path) => {
                 let found = call.account.folders_by_path(&call.urls, &[path]).await?;
@@ -85,7 +90,7 @@ pub(super) async fn path_to_id(call: Call) -> Answer {
 
 /// Contract §6.3. Without listFilter the other list parameters mean nothing.
 fn folder_query(call: &Call) -> Result<FolderQuery, Failure> {
-    let list = match call.parameter("listFilter").as_deref() {
+    let list = match call.parameter("listFilter")?.as_deref() {
         None => ListFilter::None,
         Some("Subfolders") => ListFilter::Subfolders,
         Some("Objects") => ListFilter::Objects,
@@ -99,26 +104,26 @@ fn folder_query(call: &Call) -> Result<FolderQuery, Failure> {
             ));
         }
     };
-    let max_entries = match call
-        .parameter("maxEntries")
-        .filter(|_| list != ListFilter::None)
-    {
-        None => call.limits.page,
-        Some(text) => {
-            let number = text.parse::<u64>().ok().filter(|number| *number > 0);
-            let number = number.ok_or_else(|| Failure::invalid("maxEntries"))?;
-            usize::try_from(number)
-                .unwrap_or(usize::MAX)
-                .min(call.limits.page)
+    let max_entries = match call.parameter("maxEntries")? {
+        Some(text) if list != ListFilter::None => {
+            at_most(&text).ok_or_else(|| Failure::invalid("maxEntries"))?
         }
+        _ => call.limits.page,
     };
     Ok(FolderQuery {
         list,
-        max_entries,
-        from_cursor: call.parameter("fromCursor"),
+        max_entries: max_entries.min(call.limits.page),
+        from_cursor: call.parameter("fromCursor")?,
         path: call
-            .parameter("path")
+            .parameter("path")?
             .is_some_and(|value| value.eq_ignore_ascii_case("Yes")),
         attributes: call.parameters("attrFilter"),
     })
+}
+
+/// A number from 1 on, however large.
+fn at_most(text: &str) -> Option<usize> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = digits.then(|| text.parse().unwrap_or(usize::MAX))?;
+    (number > 0).then_some(number)
 }

@@ -1,7 +1,6 @@
-//! Bodies in and out, negotiation, the base of URLs, request ids.
+//! Bodies in and out, request ids.
 
 use std::{
-    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -15,10 +14,7 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use tokio::{sync::mpsc, time::timeout};
 
-use super::{
-    Settings,
-    error::{Failure, RETRY_AFTER},
-};
+use super::error::{Failure, RETRY_AFTER};
 use crate::{nms::encode::to_json, store};
 
 /// What an answer's body may fail with: the connection is cut then.
@@ -27,6 +23,8 @@ pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 pub type Body = UnsyncBoxBody<Bytes, BodyError>;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Mail boxes are nobody else's business, and change under every cache; 204 too would be kept (RFC 9110 §15.3.5).
+const NO_CACHE: HeaderValue = HeaderValue::from_static("private, no-cache");
 /// Header of request ids, in and out.
 pub(super) const REQUEST_ID: &str = "x-request-id";
 
@@ -63,111 +61,6 @@ pub(super) async fn read_body(
             }
             bytes.extend_from_slice(&data);
         }
-    }
-}
-
-/// Bodies are JSON; what says nothing is taken for it.
-pub(super) fn json_content(headers: &HeaderMap) -> Result<(), Failure> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else {
-        return Ok(());
-    };
-    let essence = value
-        .to_str()
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim();
-    if essence.eq_ignore_ascii_case("application/json") {
-        return Ok(());
-    }
-    Err(Failure::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        crate::nms::Fault::InvalidInput,
-        &["Content-Type"],
-    ))
-}
-
-/// Whether the client takes JSON (RFC 9110 §12.5.1). An Accept that names only other types is refused.
-pub(super) fn accepts_json(headers: &HeaderMap) -> Result<(), Failure> {
-    let mut ranges = headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .filter(|range| !range.is_empty())
-        .peekable();
-    if ranges.peek().is_none() {
-        return Ok(());
-    }
-    let json = |range: &str| {
-        let mut pieces = range.split(';').map(str::trim);
-        let media = pieces.next().unwrap_or_default().to_ascii_lowercase();
-        let refused = pieces.any(|piece| {
-            piece
-                .strip_prefix("q=")
-                .and_then(|quality| quality.parse::<f32>().ok())
-                .is_some_and(|quality| quality <= 0.0)
-        });
-        !refused && matches!(media.as_str(), "*/*" | "application/*" | "application/json")
-    };
-    if ranges.any(json) {
-        return Ok(());
-    }
-    Err(Failure::new(
-        StatusCode::NOT_ACCEPTABLE,
-        crate::nms::Fault::InvalidInput,
-        &["Accept"],
-    ))
-}
-
-/// `{scheme}://{authority}{base_path}` of the URLs in an answer.
-pub(super) fn base_url(
-    settings: &Settings,
-    request: &Parts,
-    peer: SocketAddr,
-    secure: bool,
-) -> Result<String, Failure> {
-    if let Some(url) = &settings.public_url {
-        return Ok(format!("{url}{}", settings.base_path));
-    }
-    let trusted = settings
-        .trusted_proxies
-        .iter()
-        .any(|proxy| proxy.contains(peer.ip()));
-    let forwarded = |name: &str| {
-        let value = trusted.then(|| request.headers.get(name)).flatten()?;
-        Some(value.to_str().ok()?.split(',').next()?.trim().to_owned())
-    };
-    let scheme = match forwarded("x-forwarded-proto").as_deref() {
-        Some("https") => "https",
-        Some("http") => "http",
-        _ if secure => "https",
-        _ => "http",
-    };
-    let own = || request.uri.authority().map(ToString::to_string);
-    let host = || {
-        request
-            .headers
-            .get(header::HOST)
-            .and_then(|host| host.to_str().ok())
-            .map(str::to_owned)
-    };
-    let authority = forwarded("x-forwarded-host")
-        .or_else(own)
-        .or_else(host)
-        .ok_or_else(|| Failure::invalid("Host"))?;
-    // RFC 3986 §3.2: a name or address and a port; anything else would end up in every URL of the answer.
-    let valid = !authority.is_empty()
-        && authority.len() <= 255
-        && authority
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte));
-    if valid {
-        Ok(format!("{scheme}://{authority}{}", settings.base_path))
-    } else {
-        Err(Failure::invalid("Host"))
     }
 }
 
@@ -211,11 +104,7 @@ pub(super) fn json<T: Serialize>(status: StatusCode, root: &str, value: &T) -> R
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, JSON);
-    // Mail boxes are nobody else's business, and change under every cache.
-    headers.insert(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("private, no-cache"),
-    );
+    headers.insert(header::CACHE_CONTROL, NO_CACHE);
     response
 }
 
@@ -228,6 +117,9 @@ pub(super) fn empty(status: StatusCode) -> Response<Body> {
 pub(super) fn no_content() -> Response<Body> {
     let mut response = Response::new(full(Vec::new()));
     *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, NO_CACHE);
     response
 }
 
@@ -289,10 +181,7 @@ pub(super) fn payload(payload: store::Payload) -> Response<Body> {
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static("sandbox; default-src 'none'"),
     );
-    headers.insert(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("private, no-cache"),
-    );
+    headers.insert(header::CACHE_CONTROL, NO_CACHE);
     if let Some(length) = length {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }

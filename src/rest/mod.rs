@@ -5,10 +5,13 @@
 //! * Every failure is a `requestError` document, made in `error`, with the offending part named.
 //! * Nothing that names a box, a folder or an object is logged.
 
+mod base_url;
 mod error;
 mod folders;
 mod http;
+mod negotiation;
 mod objects;
+mod surface;
 
 use std::{
     collections::HashMap, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration,
@@ -17,13 +20,16 @@ use std::{
 use ::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use bytes::Bytes;
 use futures_util::FutureExt;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use percent_encoding::percent_decode_str;
 use tokio::time::Instant;
 use tracing::{Instrument, error, info, info_span};
 
 use self::error::Failure;
-pub use self::http::{Body, BodyError};
+pub use self::{
+    http::{Body, BodyError},
+    surface::{Route, SURFACE},
+};
 use crate::{
     auth::{self, Access},
     config::{LimitsConfig, Network},
@@ -32,90 +38,6 @@ use crate::{
     store::{Account, Store},
 };
 
-/// A resource of the surface.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Route {
-    /// Row 2.
-    Object,
-    /// Row 3.
-    ObjectFlags,
-    /// Row 4.
-    ObjectFlag,
-    /// Row 5.
-    Payload,
-    /// Row 6.
-    PayloadPart,
-    /// Row 8.
-    ObjectPathToId,
-    /// Row 12.
-    Folders,
-    /// Row 13.
-    Folder,
-    /// Row 14.
-    FolderName,
-    /// Row 16.
-    FolderPathToId,
-}
-
-/// The whole surface (contract §1.2): path below the box, resource, name in logs, methods.
-pub const SURFACE: [(&str, Route, &str, &[&str]); 10] = [
-    (
-        "/objects/operations/pathToId",
-        Route::ObjectPathToId,
-        "object_path_to_id",
-        &["GET", "POST"],
-    ),
-    (
-        "/objects/{object}",
-        Route::Object,
-        "object",
-        &["GET", "DELETE"],
-    ),
-    (
-        "/objects/{object}/flags",
-        Route::ObjectFlags,
-        "object_flags",
-        &["GET", "PUT"],
-    ),
-    (
-        "/objects/{object}/flags/{flag}",
-        Route::ObjectFlag,
-        "object_flag",
-        &["GET", "PUT", "DELETE"],
-    ),
-    (
-        "/objects/{object}/payload",
-        Route::Payload,
-        "payload",
-        &["GET"],
-    ),
-    (
-        "/objects/{object}/payloadParts/{part}",
-        Route::PayloadPart,
-        "payload_part",
-        &["GET"],
-    ),
-    ("/folders", Route::Folders, "folders", &["POST"]),
-    (
-        "/folders/operations/pathToId",
-        Route::FolderPathToId,
-        "folder_path_to_id",
-        &["GET", "POST"],
-    ),
-    (
-        "/folders/{folder}",
-        Route::Folder,
-        "folder",
-        &["GET", "DELETE"],
-    ),
-    (
-        "/folders/{folder}/folderName",
-        Route::FolderName,
-        "folder_name",
-        &["GET", "PUT"],
-    ),
-];
-
 /// What the service is told about its surroundings.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -123,7 +45,7 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// Prefix of all paths.
     pub base_path: String,
-    /// Proxies whose X-Forwarded-* are believed.
+    /// Proxies whose Forwarded and X-Forwarded-* are believed.
     pub trusted_proxies: Vec<Network>,
     /// What a client can run into.
     pub limits: LimitsConfig,
@@ -149,12 +71,17 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// A parameter of the query; the first, when it is repeated.
-    fn parameter(&self, name: &str) -> Option<String> {
-        self.query
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.clone())
+    /// A parameter of the query that can be said once.
+    ///
+    /// # Errors
+    /// 400 with its name when it is said again with another value: which one counts would be a guess.
+    fn parameter(&self, name: &str) -> Result<Option<String>, Failure> {
+        let mut values = self.parameters(name);
+        values.dedup();
+        if values.len() > 1 {
+            return Err(Failure::invalid(name));
+        }
+        Ok(values.pop())
     }
 
     /// All values of a parameter.
@@ -252,10 +179,10 @@ impl Service {
         let (parts, body) = request.into_parts();
         let unknown = || Failure::not_found("Request-URI");
         let (matched, _) = self.matched(parts.uri.path()).ok_or_else(unknown)?;
+        let (store, rules) = self.stores.get(&matched.store).ok_or_else(unknown)?;
         if let Some(response) = unsupported(&parts.method, matched.methods) {
             return Ok(response);
         }
-        let (store, rules) = self.stores.get(&matched.store).ok_or_else(unknown)?;
         let box_text = decoded(&matched.box_segment).ok_or_else(unknown)?;
         let (box_id, credentials) =
             match auth::authorize(parts.headers.get(header::AUTHORIZATION), &box_text, rules) {
@@ -268,16 +195,15 @@ impl Service {
             };
         let raw = matches!(matched.route, Route::Payload | Route::PayloadPart);
         if !raw {
-            http::accepts_json(&parts.headers)?;
+            negotiation::accepts_json(&parts.headers)?;
         }
-        let base = http::base_url(&self.settings, &parts, peer, secure)?;
+        let base = base_url::base_url(&self.settings, &parts, peer, secure)?;
         let limits = &self.settings.limits;
         let wait = Duration::from_secs(limits.body_timeout);
-        let body = http::read_body(body, limits.body, wait).await?;
-        // PUT of a single flag means the same with any body, or none (contract §11.1 row 5).
-        if !body.is_empty() && matched.route != Route::ObjectFlag {
-            http::json_content(&parts.headers)?;
+        if !body.is_end_stream() && reads_body(&parts.method, matched.route) {
+            negotiation::json_content(&parts.headers)?;
         }
+        let body = http::read_body(body, limits.body, wait).await?;
         let call = Call {
             account: Box::pin(store.open(&box_id, credentials)).await?,
             urls: Urls::new(&base, store.name(), &matched.box_segment),
@@ -315,6 +241,12 @@ impl Service {
             name,
         ))
     }
+}
+
+/// Whether a body means anything: not to GET, HEAD and DELETE, and PUT of a single flag is the same with any or none
+/// (contract §11.1 row 5).
+fn reads_body(method: &Method, route: Route) -> bool {
+    matches!(*method, Method::POST | Method::PUT) && route != Route::ObjectFlag
 }
 
 /// 204 to OPTIONS, 405 to what the resource does not have; `None` for what it has.

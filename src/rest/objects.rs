@@ -86,7 +86,8 @@ pub(super) async fn payload_part(call: Call, id: String, part: String) -> Answer
 
 pub(super) async fn path_to_id(call: Call) -> Answer {
     if call.method != Method::POST {
-        let path = call.parameter("path").unwrap_or_default();
+        let path = call.parameter("path")?.filter(|path| !path.is_empty());
+        let path = path.ok_or_else(|| Failure::not_found("path"))?;
         let reference = call.account.object_by_path(&call.urls, &path).await?;
         return Ok(json(StatusCode::OK, "reference", &reference));
     }
@@ -109,36 +110,37 @@ pub(super) fn paths(call: &Call) -> Result<Vec<String>, Failure> {
     Ok(list.path)
 }
 
-/// One item of a list of paths (contract §6.5); what is wrong with the store is wrong with the whole request.
+/// One item of a list of paths (contract §6.5); what is wrong with the store or the credentials is wrong with the whole
+/// request.
 pub(super) fn item(
     path: &str,
     outcome: Result<Reference, store::Error>,
 ) -> Result<BulkResponse, Failure> {
-    let failed = |status: StatusCode, fault: Fault, variables: &[&str]| BulkResponse {
-        code: status.as_u16(),
-        reason: status.canonical_reason().unwrap_or_default().to_owned(),
-        success: None,
-        failure: Some(fault.error(variables)),
+    let failure = match outcome {
+        Ok(reference) => {
+            return Ok(BulkResponse {
+                code: 200,
+                reason: "OK".to_owned(),
+                success: Some(reference),
+                failure: None,
+            });
+        }
+        Err(store::Error::MalformedPath(_)) => Failure::invalid(path),
+        Err(store::Error::UnknownPath(_)) => {
+            Failure::new(StatusCode::NOT_FOUND, Fault::Unknown, &["path", path])
+        }
+        Err(error) => Failure::from(error),
     };
-    match outcome {
-        Ok(reference) => Ok(BulkResponse {
-            code: 200,
-            reason: "OK".to_owned(),
-            success: Some(reference),
-            failure: None,
-        }),
-        Err(store::Error::MalformedPath(_)) => Ok(failed(
-            StatusCode::BAD_REQUEST,
-            Fault::InvalidInput,
-            &[path],
-        )),
-        Err(store::Error::UnknownPath(_)) => Ok(failed(
-            StatusCode::NOT_FOUND,
-            Fault::Unknown,
-            &["path", path],
-        )),
-        Err(error) => Err(error.into()),
+    if failure.status.is_server_error() || failure.status == StatusCode::UNAUTHORIZED {
+        return Err(failure);
     }
+    let reason = failure.status.canonical_reason().unwrap_or_default();
+    Ok(BulkResponse {
+        code: failure.status.as_u16(),
+        reason: reason.to_owned(),
+        success: None,
+        failure: Some(*failure.error),
+    })
 }
 
 /// RFC 9051 §9: an atom, or `\` and an atom.
@@ -153,5 +155,40 @@ fn flag_name(flag: &str) -> Result<(), Failure> {
         Ok(())
     } else {
         Err(Failure::invalid("flag"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_one_path_is_said_of_it_and_what_is_wrong_with_the_store_of_all() {
+        let code = |error| item("/a", Err(error)).map(|item| item.code);
+        assert_eq!(code(store::Error::UnknownPath(String::new())), Ok(404));
+        assert_eq!(code(store::Error::MalformedPath(String::new())), Ok(400));
+        assert_eq!(code(store::Error::Forbidden), Ok(403));
+        for (error, status) in [
+            (store::Error::Unauthenticated, 401),
+            (store::Error::Busy, 503),
+            (store::Error::Timeout, 504),
+        ] {
+            let failure = code(error).unwrap_err();
+            assert_eq!(failure.status.as_u16(), status);
+        }
+    }
+
+    #[test]
+    fn a_flag_is_an_atom_with_or_without_a_backslash() {
+        for flag in ["\\Seen", "$MDNSent", "x'y+z", "a", &"a".repeat(200)] {
+            assert_eq!(flag_name(flag), Ok(()), "{flag}");
+        }
+        let long = "a".repeat(201);
+        for flag in [
+            "", "\\", "\\\\Seen", "a b", "a\r\n", "a\0", "a(b", "a)", "a{1}", "a%", "a*", "\\*",
+            "a\"", "a]", "\u{e9}", &long,
+        ] {
+            assert_eq!(flag_name(flag), Err(Failure::invalid("flag")), "{flag}");
+        }
     }
 }

@@ -348,7 +348,7 @@ async fn what_is_wrong_with_a_new_folder_is_named() {
         (json!({"folder": {"name": "x"}}), "Parent folder (missing)"),
         (
             json!({"folder": {"name": "x", "parentFolderPath": "/a", "parentFolder": "y"}}),
-            "Parent folder (missing)",
+            "parentFolder",
         ),
         (
             json!({"folder": {"name": "x", "parentFolderPath": "/none"}}),

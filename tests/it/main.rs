@@ -15,3 +15,4 @@ mod objects;
 mod smoke;
 mod state;
 mod support;
+mod surface;

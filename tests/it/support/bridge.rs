@@ -25,6 +25,7 @@ pub(crate) struct Builder {
     store: SocketAddr,
     folders: Vec<String>,
     messages: Vec<(String, String, String)>,
+    http_settings: String,
     store_settings: String,
     settings: String,
     tls: &'static str,
@@ -39,6 +40,7 @@ impl Bridge {
             account,
             folders: Vec::new(),
             messages: Vec::new(),
+            http_settings: String::new(),
             store_settings: String::new(),
             settings: String::new(),
             tls: "off",
@@ -144,6 +146,12 @@ impl Builder {
         self
     }
 
+    /// More lines for the `[http]` section.
+    pub(crate) fn http_setting(mut self, toml: &str) -> Self {
+        self.http_settings += &format!("{toml}\n");
+        self
+    }
+
     /// More sections.
     pub(crate) fn setting(mut self, toml: &str) -> Self {
         self.settings += &format!("{toml}\n");
@@ -156,9 +164,10 @@ impl Builder {
             self.fill().await;
         }
         let configuration = format!(
-            "[http]\nlisten = \"127.0.0.1:0\"\n\
+            "[http]\nlisten = \"127.0.0.1:0\"\n{}\
              [admin]\nlisten = \"127.0.0.1:0\"\n\
              [[stores]]\nname = \"cpm\"\nhost = \"{}\"\nport = {}\ntls = \"{}\"\n{}{}",
+            self.http_settings,
             self.store.ip(),
             self.store.port(),
             self.tls,

@@ -143,6 +143,37 @@ impl Request {
         self.header("Content-Type", content_type)
     }
 
+    /// A body whose type, if it has one, is said elsewhere.
+    pub(crate) fn raw_body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// The same request by another client.
+    pub(crate) fn with_client(mut self, client: &Client) -> Self {
+        self.headers
+            .retain(|(name, _)| !["Host", "Authorization"].contains(&name.as_str()));
+        let mut headers = client.request("", "").headers;
+        headers.append(&mut self.headers);
+        Self {
+            client: client.clone(),
+            headers,
+            ..self
+        }
+    }
+
+    /// The same request with another Host.
+    pub(crate) fn host(mut self, host: &str) -> Self {
+        self.headers.retain(|(name, _)| name != "Host");
+        self.header("Host", host)
+    }
+
+    /// The same request to another target.
+    pub(crate) fn with_target(mut self, change: impl FnOnce(&str) -> String) -> Self {
+        self.target = change(&self.target);
+        self
+    }
+
     /// A JSON body, and the answer in JSON too.
     pub(crate) fn json(self, body: &Value) -> Self {
         self.body("application/json", body.to_string())
@@ -183,12 +214,22 @@ impl Request {
         }
     }
 
-    /// The bytes it is on the wire.
-    pub(crate) fn encoded(&self) -> Vec<u8> {
+    /// Its line and headers as they are, and these bytes.
+    pub(crate) fn head_with(&self, body: &[u8]) -> Vec<u8> {
+        [self.head().as_bytes(), b"\r\n", body].concat()
+    }
+
+    fn head(&self) -> String {
         let mut text = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
         for (name, value) in &self.headers {
             text += &format!("{name}: {value}\r\n");
         }
+        text
+    }
+
+    /// The bytes it is on the wire.
+    pub(crate) fn encoded(&self) -> Vec<u8> {
+        let mut text = self.head();
         if !self.body.is_empty() || ["POST", "PUT"].contains(&self.method.as_str()) {
             text += &format!("Content-Length: {}\r\n", self.body.len());
         }

@@ -1,6 +1,5 @@
 //! What the tests stand on: real servers, a scripted one, a second witness, an HTTP client, the bridge itself.
 
-#[expect(dead_code, reason = "first used when serve is there")]
 pub(crate) mod bridge;
 pub(crate) mod courier;
 pub(crate) mod cyrus;

@@ -1,0 +1,41 @@
+//! The whole surface on one screen (contract §1.2).
+
+/// A resource of the surface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// Row 2.
+    Object,
+    /// Row 3.
+    ObjectFlags,
+    /// Row 4.
+    ObjectFlag,
+    /// Row 5.
+    Payload,
+    /// Row 6.
+    PayloadPart,
+    /// Row 8.
+    ObjectPathToId,
+    /// Row 12.
+    Folders,
+    /// Row 13.
+    Folder,
+    /// Row 14.
+    FolderName,
+    /// Row 16.
+    FolderPathToId,
+}
+
+/// Path below the box, resource, name in logs, methods; HEAD is there where GET is, OPTIONS everywhere.
+#[rustfmt::skip] // A line for each resource, to be read as the table it is.
+pub const SURFACE: [(&str, Route, &str, &[&str]); 10] = [
+    ("/objects/operations/pathToId", Route::ObjectPathToId, "object_path_to_id", &["GET", "POST"]),
+    ("/objects/{object}", Route::Object, "object", &["GET", "DELETE"]),
+    ("/objects/{object}/flags", Route::ObjectFlags, "object_flags", &["GET", "PUT"]),
+    ("/objects/{object}/flags/{flag}", Route::ObjectFlag, "object_flag", &["GET", "PUT", "DELETE"]),
+    ("/objects/{object}/payload", Route::Payload, "payload", &["GET"]),
+    ("/objects/{object}/payloadParts/{part}", Route::PayloadPart, "payload_part", &["GET"]),
+    ("/folders", Route::Folders, "folders", &["POST"]),
+    ("/folders/operations/pathToId", Route::FolderPathToId, "folder_path_to_id", &["GET", "POST"]),
+    ("/folders/{folder}", Route::Folder, "folder", &["GET", "DELETE"]),
+    ("/folders/{folder}/folderName", Route::FolderName, "folder_name", &["GET", "PUT"]),
+];

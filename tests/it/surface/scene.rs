@@ -1,0 +1,356 @@
+//! A box to ask about, with a name for everything in it, so that what is asked and answered reads the same in every run.
+
+use serde_json::Value;
+
+use crate::{
+    objects::{folder_of, objects_of},
+    support::{
+        bridge::Bridge,
+        http::{Answer, Request},
+        witness::Witness,
+    },
+};
+
+/// Folders of the box, by the names they have in requests and answers.
+const FOLDERS: [(&str, &str); 7] = [
+    ("inbox", "/INBOX"),
+    ("albums", "/Albums"),
+    ("odd", "/Albums/Été & co"),
+    ("deep", "/Albums/Été & co/deep"),
+    ("empty", "/Empty"),
+    ("default", "/Default"),
+    ("contact", "/Default/tel:+15550101"),
+];
+/// Objects, newest first.
+const OBJECTS: [(&str, &[&str]); 2] = [
+    ("/INBOX", &["bare", "text", "mms", "sms"]),
+    ("/Albums/Été & co/deep", &["note"]),
+];
+/// Longest value that is written in one line.
+const LINE: usize = 160;
+/// Headers of an answer that say nothing of its own.
+const EVERYWHERE: [&str; 4] = ["date", "connection", "x-request-id", "content-length"];
+/// Members whose value is another in every run.
+const CHANGING: [&str; 1] = ["lastModSeq"];
+/// Members that are URLs.
+const URLS: [&str; 4] = ["resourceURL", "parentFolder", "payloadURL", "href"];
+
+/// One request and what it is about. Names in braces stand for ids.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ask {
+    /// What is asked, as a heading.
+    what: &'static str,
+    /// Below the box.
+    target: &'static str,
+    headers: &'static [(&'static str, &'static str)],
+    body: Option<&'static str>,
+}
+
+impl Ask {
+    /// Without a body.
+    pub(super) const fn new(what: &'static str, target: &'static str) -> Self {
+        Self {
+            what,
+            target,
+            headers: &[],
+            body: None,
+        }
+    }
+
+    /// With a JSON body.
+    pub(super) const fn body(self, body: &'static str) -> Self {
+        Self {
+            body: Some(body),
+            ..self
+        }
+    }
+
+    /// Without its body.
+    pub(super) const fn without_body(self) -> Self {
+        Self { body: None, ..self }
+    }
+
+    /// With more headers; a Content-Type among them is the only one.
+    pub(super) const fn headers(self, headers: &'static [(&'static str, &'static str)]) -> Self {
+        Self { headers, ..self }
+    }
+}
+
+/// A bridge in front of the box.
+pub(super) struct Scene {
+    pub(super) bridge: Bridge,
+    /// Sees what a request has done.
+    witness: Witness,
+    /// What a name stands for.
+    names: Vec<(String, String)>,
+}
+
+impl Scene {
+    /// A box of its own for this test, with some folders and objects.
+    pub(super) async fn new(test: &str) -> Self {
+        let bridge = Bridge::builder(test)
+            .flagged("INBOX", "f01-sms-in.eml", "\\Seen")
+            .flagged("INBOX", "f05-mms-plain.eml", "\\Flagged kept")
+            .message("INBOX", "f09-chat-textplain.eml")
+            .message("INBOX", "f18-sio-empty.eml")
+            .message("Albums/&AMk-t&AOk- &- co/deep", "f09-chat-textplain.eml")
+            .folder("Empty")
+            .folder("Default/tel:+15550101")
+            .setting("[limits]\nbody = 4096\nbulk = 6")
+            .start()
+            .await;
+        // \Recent is for the first that selects: not for the answers.
+        for mailbox in ["INBOX", "\"Albums/&AMk-t&AOk- &- co/deep\""] {
+            let mut witness = bridge.witness().await;
+            witness.command(&format!("SELECT {mailbox}")).await.ok();
+        }
+        let mut scene = Self::of(bridge).await;
+        for (name, path) in FOLDERS {
+            let folder = id(&folder_of(&scene.bridge, path).await);
+            scene.rename(name, &folder);
+        }
+        let root = scene.bridge.get("folders/operations/pathToId").await;
+        let root = root.expect(200).json()["reference"]["resourceURL"].clone();
+        scene.rename("root", &id(root.as_str().unwrap()));
+        for (path, names) in OBJECTS {
+            let objects = objects_of(&scene.bridge, path).await;
+            assert_eq!(objects.len(), names.len());
+            for (name, object) in names.iter().zip(objects) {
+                scene.rename(name, &id(&object));
+            }
+        }
+        scene
+    }
+
+    /// A box in which nothing has a name yet.
+    pub(super) async fn of(bridge: Bridge) -> Self {
+        let names = [
+            ("host", bridge.client.address().to_string()),
+            ("B", Self::box_url(&bridge)),
+            ("number", bridge.account.login[1..].to_owned()),
+        ];
+        let names = names.map(|(name, value)| (name.to_owned(), value));
+        Self {
+            witness: bridge.witness().await,
+            bridge,
+            names: names.to_vec(),
+        }
+    }
+
+    /// URL of the box, as the client of this test spells it.
+    fn box_url(bridge: &Bridge) -> String {
+        let target = bridge.target("");
+        let target = target.trim_end_matches('/');
+        format!("http://{}{target}", bridge.client.address())
+    }
+
+    /// Puts what they stand for in place of names.
+    pub(super) fn filled(&self, text: &str) -> String {
+        self.names
+            .iter()
+            .fold(text.to_owned(), |text, (name, value)| {
+                text.replace(&format!("{{{name}}}"), value)
+            })
+    }
+
+    /// Puts names in place of what they stand for.
+    pub(super) fn named(&self, text: &str) -> String {
+        let replace = |text: String, (name, value): &(String, String)| {
+            text.replace(value.as_str(), &format!("{{{name}}}"))
+        };
+        // The box's URL holds the host and the number.
+        let text = text.replace(&self.filled("{B}"), "{B}");
+        self.names.iter().fold(text, replace)
+    }
+
+    /// The request, ready to be sent or to be changed.
+    pub(super) fn request(&self, method: &str, ask: &Ask) -> Request {
+        let mut request = self.bridge.request(method, &self.filled(ask.target));
+        for (name, value) in ask.headers {
+            request = request.header(name, value);
+        }
+        if let Some(body) = ask.body {
+            let typed = ask.headers.iter().any(|(name, _)| *name == "Content-Type");
+            let body = self.filled(body);
+            request = if typed {
+                request.raw_body(body)
+            } else {
+                request.body("application/json", body)
+            };
+        }
+        request
+    }
+
+    /// Sends it and checks what holds for every answer: what is refused has changed nothing.
+    pub(super) async fn send(&mut self, request: Request) -> Answer {
+        let before = self.stored().await;
+        let answer = request.send().await;
+        if answer.status >= 400 {
+            assert_eq!(self.stored().await, before, "{answer:?}");
+        }
+        self.check(&answer);
+        answer
+    }
+
+    /// All mailboxes, and the flags in the inbox, as a direct session sees them.
+    async fn stored(&mut self) -> Vec<String> {
+        let mut stored = Vec::new();
+        for command in ["LIST \"\" *", "EXAMINE INBOX", "UID FETCH 1:* (FLAGS)"] {
+            let reply = self.witness.command(command).await;
+            let texts = reply.texts().into_iter();
+            let kept = texts.filter(|text| text.contains(" FETCH ") || text.contains("* LIST "));
+            stored.extend(kept.map(str::to_owned));
+        }
+        stored
+    }
+
+    /// Asks, and writes down question and answer.
+    pub(super) async fn ask(&mut self, method: &str, ask: &Ask) -> (u16, String) {
+        let answer = self.send(self.request(method, ask)).await;
+        self.remember(&answer);
+        let mut text = format!("## {}\n{method} {}\n", ask.what, ask.target);
+        for (name, value) in ask.headers {
+            text += &format!("{name}: {value}\n");
+        }
+        if let Some(body) = ask.body {
+            text += &format!("{body}\n");
+        }
+        (answer.status, format!("{text}\n{}", self.written(&answer)))
+    }
+
+    /// An answer as text.
+    pub(super) fn written(&self, answer: &Answer) -> String {
+        let mut text = format!("{}\n", answer.status);
+        let json = is_json(answer);
+        for (name, value) in &answer.headers {
+            // The length of JSON is that of a port's digits.
+            let shown = name == "content-length" && !json && answer.status != 204;
+            if shown || !EVERYWHERE.contains(&name.as_str()) {
+                text += &self.named(&format!("{name}: {value}\n"));
+            }
+        }
+        if json && !answer.body.is_empty() {
+            let named = self.named(&steady(answer.json()).to_string());
+            text += &laid_out(&serde_json::from_str(&named).unwrap(), "");
+        } else if let Ok(body) = std::str::from_utf8(&answer.body) {
+            text += &body.replace('\r', "");
+        } else {
+            text += &format!("({} bytes)", answer.body.len());
+        }
+        text.trim_end().to_owned() + "\n"
+    }
+
+    /// What holds for every answer by itself.
+    fn check(&self, answer: &Answer) {
+        assert!(answer.header("x-request-id").is_some(), "{answer:?}");
+        if let Some(length) = answer.header("content-length") {
+            assert_eq!(length, answer.body.len().to_string(), "{answer:?}");
+        }
+        if is_json(answer) {
+            let document = answer.json();
+            assert_eq!(document.as_object().unwrap().len(), 1, "{document}");
+            self.check_urls(&document);
+        }
+        if let Some(location) = answer.header("location") {
+            self.check_url(location);
+        }
+    }
+
+    /// Every URL is absolute, in the box's own spelling, and needs no more escapes (RFC 3986 §3.3).
+    fn check_urls(&self, value: &Value) {
+        for (name, member) in value.as_object().into_iter().flatten() {
+            if let Some(url) = member.as_str().filter(|_| URLS.contains(&name.as_str())) {
+                self.check_url(url);
+            }
+            self.check_urls(member);
+        }
+        for member in value.as_array().into_iter().flatten() {
+            self.check_urls(member);
+        }
+    }
+
+    fn check_url(&self, url: &str) {
+        let path = url.strip_prefix(&self.filled("{B}/"));
+        let path = path.unwrap_or_else(|| panic!("{url} is not below the box"));
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/%".contains(&byte);
+        assert!(path.bytes().all(plain), "{url}");
+    }
+
+    /// `{cursor}` and `{new}` are of the answer that had one last.
+    fn remember(&mut self, answer: &Answer) {
+        if is_json(answer)
+            && let Some(cursor) = answer.json()["folder"]["cursor"].as_str()
+        {
+            self.rename("cursor", cursor);
+        }
+        if answer.status == 201
+            && let Some(location) = answer.header("location")
+            && location.contains("/folders/")
+        {
+            let new = id(location);
+            self.rename("new", &new);
+        }
+    }
+
+    /// Gives something a name, or a name to something else.
+    pub(super) fn rename(&mut self, name: &str, value: &str) {
+        self.names.retain(|(known, _)| known != name);
+        self.names.push((name.to_owned(), value.to_owned()));
+    }
+}
+
+/// The last segment of a URL.
+fn id(url: &str) -> String {
+    url.rsplit('/').next().unwrap().to_owned()
+}
+
+fn is_json(answer: &Answer) -> bool {
+    answer.header("content-type") == Some("application/json") && !answer.body.is_empty()
+}
+
+/// A document without what is another in every run.
+fn steady(mut value: Value) -> Value {
+    for (name, member) in value.as_object_mut().into_iter().flatten() {
+        *member = if CHANGING.contains(&name.as_str()) {
+            assert!(member.as_u64().is_some_and(|number| number > 0), "{member}");
+            Value::String(format!("[{name}]"))
+        } else {
+            steady(member.take())
+        };
+    }
+    for member in value.as_array_mut().into_iter().flatten() {
+        *member = steady(member.take());
+    }
+    value
+}
+
+/// A value in one line if it fits, else a line for each of its members.
+fn laid_out(value: &Value, indent: &str) -> String {
+    let line = value.to_string();
+    if line.len() <= LINE {
+        return line;
+    }
+    let deeper = format!("{indent}  ");
+    let (open, members, close) = if let Some(members) = value.as_object() {
+        let named = members
+            .iter()
+            .map(|(name, value)| (format!("\"{name}\": "), value));
+        ('{', named.collect(), '}')
+    } else if let Some(values) = value.as_array() {
+        (
+            '[',
+            values
+                .iter()
+                .map(|value| (String::new(), value))
+                .collect::<Vec<_>>(),
+            ']',
+        )
+    } else {
+        return line;
+    };
+    let lines = members.into_iter();
+    let lines: Vec<String> = lines
+        .map(|(name, value)| format!("{deeper}{name}{}", laid_out(value, &deeper)))
+        .collect();
+    format!("{open}\n{}\n{indent}{close}", lines.join(",\n"))
+}
