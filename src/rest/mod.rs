@@ -356,10 +356,10 @@ mod tests {
         );
         assert_eq!(at("/objects/abc/flags/%5CSeen"), Some(Route::ObjectFlag));
         assert_eq!(at("/folders"), Some(Route::Folders));
+        assert_eq!(at("/objects"), Some(Route::Objects));
         for unknown in [
             "",
             "/",
-            "/objects",
             "/objects/",
             "/objects/operations",
             "/objects/a/b",

@@ -15,5 +15,6 @@ mod log;
 mod metrics;
 mod objects;
 mod smoke;
+mod state;
 mod support;
 mod surface;
