@@ -6,6 +6,7 @@ pub(crate) mod cyrus;
 pub(crate) mod dovecot;
 pub(crate) mod http;
 pub(crate) mod proxy;
+pub(crate) mod repertoire;
 pub(crate) mod scripted;
 pub(crate) mod started;
 pub(crate) mod unpacked;
