@@ -11,6 +11,7 @@ mod folders;
 mod guard;
 mod layers;
 mod log;
+mod memory;
 mod objects;
 mod smoke;
 mod support;
