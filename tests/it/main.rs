@@ -9,6 +9,7 @@ mod encryption;
 mod faults;
 mod folders;
 mod guard;
+mod hostile;
 mod layers;
 mod log;
 mod memory;
