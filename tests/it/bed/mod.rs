@@ -3,5 +3,6 @@
 mod demo;
 mod http;
 mod others;
+mod repertoire;
 mod scripted;
 mod servers;

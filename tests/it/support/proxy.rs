@@ -1,4 +1,4 @@
-//! A proxy between the bridge and its store that can be told to misbehave.
+//! A proxy between the bridge and its store that can be told to misbehave, and to keep what the bridge says.
 
 use std::{
     net::SocketAddr,
@@ -38,21 +38,35 @@ pub(crate) enum Fault {
 pub(crate) struct Proxy {
     address: SocketAddr,
     fault: Arc<Mutex<Fault>>,
+    record: Record,
     listening: JoinHandle<()>,
 }
+
+/// What came from the bridge, one entry a connection, once that is wanted.
+type Record = Option<Arc<Mutex<Vec<Vec<u8>>>>>;
 
 impl Proxy {
     /// Listens on a free loopback port, without a fault.
     pub(crate) async fn start(server: SocketAddr) -> Self {
-        Self::start_at("127.0.0.1:0".parse().unwrap(), server).await
+        Self::listen("127.0.0.1:0".parse().unwrap(), server, None).await
     }
 
     /// The same at an address of the caller's.
     pub(crate) async fn start_at(address: SocketAddr, server: SocketAddr) -> Self {
+        Self::listen(address, server, None).await
+    }
+
+    /// The same, and keeps what the bridge says.
+    pub(crate) async fn recording(server: SocketAddr) -> Self {
+        let record = Some(Arc::default());
+        Self::listen("127.0.0.1:0".parse().unwrap(), server, record).await
+    }
+
+    async fn listen(address: SocketAddr, server: SocketAddr, record: Record) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let fault = Arc::new(Mutex::new(Fault::None));
-        let shared = Arc::clone(&fault);
+        let (shared, kept) = (Arc::clone(&fault), record.clone());
         let listening = task::spawn(async move {
             loop {
                 let (client, _) = listener.accept().await.unwrap();
@@ -63,13 +77,14 @@ impl Proxy {
                 server.set_nodelay(true).unwrap();
                 let (from_client, to_client) = client.into_split();
                 let (from_server, to_server) = server.into_split();
-                task::spawn(forward(from_client, to_server));
+                task::spawn(forward(from_client, to_server, kept.clone()));
                 task::spawn(answer(from_server, to_client, Arc::clone(&shared)));
             }
         });
         Self {
             address,
             fault,
+            record,
             listening,
         }
     }
@@ -77,6 +92,11 @@ impl Proxy {
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What the bridge has said on each connection; a recording proxy only.
+    pub(crate) fn said(&self) -> Vec<Vec<u8>> {
+        self.record.as_ref().unwrap().lock().unwrap().clone()
     }
 
     /// From now on, for all connections.
@@ -91,8 +111,21 @@ impl Drop for Proxy {
     }
 }
 
-async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
-    tokio::io::copy(&mut from, &mut to).await.ok();
+async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, record: Record) {
+    let connection = record.as_ref().map(|record| {
+        let mut record = record.lock().unwrap();
+        record.push(Vec::new());
+        record.len() - 1
+    });
+    let mut buffer = vec![0; 16 * 1024];
+    while let Ok(size @ 1..) = from.read(&mut buffer).await {
+        if let (Some(record), Some(connection)) = (&record, connection) {
+            record.lock().unwrap()[connection].extend_from_slice(&buffer[..size]);
+        }
+        if to.write_all(&buffer[..size]).await.is_err() {
+            return;
+        }
+    }
     to.shutdown().await.ok();
 }
 
