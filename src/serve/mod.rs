@@ -195,10 +195,10 @@ impl Running {
 /// The key of the first one that cannot be used.
 pub fn check_files(config: &Config) -> Result<(), config::Error> {
     server_tls(&config.http)?;
-    spool(config)?;
     if let StateUrl::File(path) = &config.state.url {
         state::check(path).map_err(|error| unusable_state(path, &error))?;
     }
+    spool(config)?;
     for (index, store) in config.stores.iter().enumerate() {
         tls::client(store.tls_ca.as_deref()).map_err(|error| {
             config::Error::value(format!("stores[{index}].tls_ca"), error.to_string())

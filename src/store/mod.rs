@@ -35,7 +35,7 @@ use tokio::sync::mpsc;
 
 pub use create::Creation;
 pub use error::Error;
-pub use letter::{Attachment, AttachmentBytes, Octets};
+pub use letter::{Attachment, AttachmentBytes, EntityScan, FoundOf, Octets, needs_scan};
 
 use crate::{
     config::{ObjectsConfig, StoreConfig},

@@ -1,7 +1,8 @@
 //! What goes over the wire to a store, taken apart by rules of its own: whole commands, each with the next tag and a known name.
 
 /// Every command there is a reason to send.
-const KNOWN: [&str; 22] = [
+const KNOWN: [&str; 24] = [
+    "APPEND",
     "AUTHENTICATE",
     "CAPABILITY",
     "CLOSE",
@@ -10,6 +11,7 @@ const KNOWN: [&str; 22] = [
     "ENABLE",
     "EXAMINE",
     "EXPUNGE",
+    "GETQUOTAROOT",
     "ID",
     "LIST",
     "LOGIN",
@@ -30,7 +32,7 @@ const KNOWN: [&str; 22] = [
 pub(super) fn commands(said: &[u8]) -> Result<Vec<&'static str>, String> {
     let mut names = Vec::new();
     let mut rest = said;
-    let mut last_tag = None;
+    let mut tags = Vec::new();
     while !rest.is_empty() {
         let shown = String::from_utf8_lossy(&rest[..rest.len().min(200)]).into_owned();
         let wrong = |what: &str| format!("{what} after {names:?}: {shown:?}");
@@ -38,10 +40,10 @@ pub(super) fn commands(said: &[u8]) -> Result<Vec<&'static str>, String> {
         // The last command may be cut off where the recording ends: it is judged as far as it goes.
         let (tag, command) = command.split_once(' ').ok_or_else(|| wrong("no tag"))?;
         let number = numbered(tag).ok_or_else(|| wrong("an odd tag"))?;
-        if last_tag.is_some_and(|last| number != last + 1) {
+        if !is_next(&tags, number) {
             return Err(wrong("not the next tag"));
         }
-        last_tag = Some(number);
+        tags.push(number);
         let name = KNOWN.into_iter().find(|name| {
             let rest = command.strip_prefix(name);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
@@ -105,10 +107,24 @@ fn literal(line: &str) -> Option<usize> {
     size.strip_suffix('+').unwrap_or(size).parse().ok()
 }
 
-/// The number of a tag such as `A0001`.
-fn numbered(tag: &str) -> Option<u32> {
-    let digits = tag.trim_start_matches(|character: char| character.is_ascii_uppercase());
-    (digits.len() < tag.len() && digits.len() >= 4).then(|| digits.parse().ok())?
+/// The letter and the number of a tag such as `A0001`, or `C1` for what is sent several at a time.
+fn numbered(tag: &str) -> Option<(char, u32)> {
+    let letter = tag
+        .chars()
+        .next()
+        .filter(|letter| matches!(letter, 'A' | 'C'))?;
+    let digits = &tag[1..];
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+    plain
+        .then(|| digits.parse().ok())
+        .flatten()
+        .map(|number| (letter, number))
+}
+
+/// Whether a tag may follow another: each letter counts for itself.
+fn is_next(last: &[(char, u32)], (letter, number): (char, u32)) -> bool {
+    let before = last.iter().rev().find(|(other, _)| *other == letter);
+    before.is_none_or(|(_, before)| number == before + 1)
 }
 
 #[test]
