@@ -254,10 +254,15 @@ async fn authenticate(
             .into_iter()
             .find_map(|response| match response {
                 Response::Tagged(Tagged {
-                    status: Status::No | Status::Bad,
+                    status: Status::No,
                     code,
                     ..
                 }) => Some(Error::Login(code)),
+                // Nobody has looked at the password.
+                Response::Tagged(Tagged {
+                    status: Status::Bad,
+                    ..
+                }) => Some(Error::Bad("LOGIN")),
                 _ => None,
             });
         refusal.unwrap_or(Error::Closed)

@@ -686,7 +686,7 @@ fn finish(name: &'static str, tagged: Tagged, completion: Completion) -> Result<
         }),
         Status::No => Err(Error::No {
             command: name,
-            code: tagged.code,
+            code: tagged.code.filter(Code::is_reason),
         }),
         Status::Bad | Status::PreAuth | Status::Bye => Err(Error::Bad(name)),
     }

@@ -25,7 +25,7 @@ use futures_util::FutureExt;
 use hyper::body::{Body as _, Incoming};
 use percent_encoding::percent_decode_str;
 use tokio::time::Instant;
-use tracing::{Instrument, error, info, info_span};
+use tracing::{Instrument, error, error_span, info};
 
 use self::{error::Failure, upload::Form};
 pub use self::{
@@ -151,7 +151,8 @@ impl Service {
         let (route, name) = matched.map_or((None, "unmatched"), |(matched, name)| {
             (Some(matched.route), name)
         });
-        let span = info_span!("request", request.id = id.to_str().unwrap_or_default());
+        // As loud as a line can be: the id is on each, whatever the level.
+        let span = error_span!("request", request.id = id.to_str().unwrap_or_default());
         let answer = AssertUnwindSafe(self.answer(request, peer, secure))
             .catch_unwind()
             .instrument(span.clone())

@@ -31,7 +31,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use moka::future::Cache;
-use tokio::sync::mpsc;
+use tokio::sync::{OnceCell, mpsc};
 
 pub use create::Creation;
 pub use error::Error;
@@ -46,6 +46,7 @@ use crate::{
 };
 use id::{MailboxKey, Seal};
 use measure::{asked, leaves};
+use names::Naming;
 use prove::{Proof, Proving};
 use structure::Structure;
 use tree::Tree;
@@ -90,8 +91,10 @@ pub struct Store {
 struct Shared {
     pool: Arc<Pool>,
     proving: Proving,
-    /// Folders are made one at a time: who comes second finds what the first has made.
-    making: tokio::sync::Mutex<()>,
+    /// Folders are changed one request at a time.
+    changing: tokio::sync::Mutex<()>,
+    /// How mailbox names are put together, once asked.
+    naming: OnceCell<Naming>,
 }
 
 /// One box, opened by credentials the store has accepted; cheap to clone.
@@ -248,7 +251,8 @@ impl Store {
                 Arc::new(Shared {
                     pool,
                     proving: Proving::default(),
-                    making: tokio::sync::Mutex::new(()),
+                    changing: tokio::sync::Mutex::new(()),
+                    naming: OnceCell::new(),
                 })
             })
             .await;

@@ -105,8 +105,7 @@ impl Account {
         if let Some(target) = target_in(tree, path, given, makes) {
             return Ok(target);
         }
-        // One at a time: who comes second finds what the first has made.
-        let _making = self.shared.making.lock().await;
+        let _turn = self.turn_to_change().await?;
         let mut tree = self.fresh_tree().await?;
         for (end, _) in path.match_indices('/').skip(1).chain([(path.len(), "")]) {
             let level = &path[..end];
@@ -142,7 +141,7 @@ impl Account {
         Err(match outcome {
             Ok(_) => invalid(),
             Err(imap::Error::No { code, .. }) => {
-                let error = self.explain(&made, path, "", code).await;
+                let error = self.explain(&made, path, "", None, code).await;
                 let by_name = matches!(error, Error::InvalidInput(_) | Error::Conflict(..));
                 if by_name { invalid() } else { error }
             }

@@ -127,7 +127,6 @@ async fn an_ok_that_sets_nothing_is_no_success() {
 
 /// The STORE's own answer shows that it was done; what another client did right after it is another matter.
 #[tokio::test]
-#[ignore = "store: looks only at what a later FETCH says"]
 async fn a_flag_that_another_client_takes_away_right_afterwards_was_set() {
     for (method, flag, done) in [("PUT", LISTED, "\\Answered \\Seen"), ("DELETE", SET, "")] {
         let play = Play::start("taken_away").await;

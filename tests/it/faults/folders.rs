@@ -138,7 +138,6 @@ async fn a_folder_that_is_not_renamed_without_a_reason_is_asked_about() {
 
 /// RFC 4314 §4: RENAME needs x on the old mailbox, not only k above the new one.
 #[tokio::test]
-#[ignore = "store: only the folder above the new name is asked for rights"]
 async fn a_folder_that_may_not_be_removed_may_not_be_renamed() {
     let (play, name, _) = refusing_to_rename("lrswik").await;
     let answer = play.bridge.put(&name, &json!({"name": "New"})).await;
@@ -227,7 +226,6 @@ async fn a_folder_that_is_not_removed_without_a_reason_is_asked_about() {
 }
 
 #[tokio::test]
-#[ignore = "store: told as 409, as if folders kept appearing below it"]
 async fn a_folder_that_stays_after_an_ok_is_not_removed() {
     let play = Play::start("delete_without_effect").await;
     play.store.answer("DELETE *", "{tag} OK done");
@@ -256,7 +254,6 @@ async fn a_folder_that_another_client_removed_first_is_gone() {
 
 /// A conversation that comes back while it is being removed is another one: nobody has asked to remove that.
 #[tokio::test]
-#[ignore = "store: removes whatever has the path, three times"]
 async fn a_folder_that_is_made_anew_meanwhile_is_not_removed() {
     let play = Play::start("made_anew").await;
     let folder = folder_of(&play.bridge, "/Work").await;

@@ -43,7 +43,6 @@ async fn a_login_is_told_by_its_code() {
 
 /// Nobody has looked at the password.
 #[tokio::test]
-#[ignore = "imap: a BAD to the login is taken for a refusal"]
 async fn a_login_that_is_not_understood_is_a_fault_of_ours() {
     let store = Repertoire::start("store.txt").await;
     store.answer(LOGIN, &format!("{{tag}} BAD {WORDS}"));

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::{OFFERS, Play, WORDS, no, told};
-use crate::objects::objects_of;
+use super::{OFFERS, Play, WORDS, bridge, no, offer, told};
+use crate::{objects::objects_of, support::repertoire::Repertoire};
 
 /// A response code to any command in a mailbox, and what the client is told.
 const CODES: [(&str, &str); 15] = [
@@ -94,7 +94,6 @@ async fn a_fetch_that_is_refused_for_a_reason_is_told_by_that_reason() {
 
 /// RFC 5530 §3: the message may have been expunged, and whoever asks again is told so.
 #[tokio::test]
-#[ignore = "store: does not ask again"]
 async fn after_an_expunge_that_got_in_the_way_an_object_is_read_again() {
     let play = Play::start("expunge_issued").await;
     let refusal = no("[EXPUNGEISSUED]");
@@ -133,7 +132,6 @@ async fn a_mailbox_that_is_not_opened_without_a_reason_is_asked_about() {
 
 /// RFC 9051 §7.1: what is not known counts as none.
 #[tokio::test]
-#[ignore = "store: an unknown response code is a reason of its own"]
 async fn a_mailbox_that_is_not_opened_for_a_reason_nobody_knows_is_asked_about() {
     asked_about("[X-UNHEARD-OF 7 (a b)]").await;
     asked_about("[ALERT]").await;
@@ -177,10 +175,10 @@ async fn rights_are_asked_for_only_where_there_are_rights() {
 #[tokio::test]
 async fn a_command_that_is_not_understood_is_a_fault_of_ours() {
     let bad = format!("{{tag}} BAD {WORDS}");
-    for command in ["EXAMINE \"INBOX\"", "UID FETCH *", "LIST *", "NAMESPACE"] {
+    for command in ["EXAMINE \"INBOX\"", "UID FETCH *", "LIST *"] {
         let play = Play::start("not_understood").await;
         play.store.answer(command, &bad);
-        let told = if command.starts_with("LIST") || command == "NAMESPACE" {
+        let told = if command.starts_with("LIST") {
             play.ask("GET", "folders/operations/pathToId").await
         } else {
             play.ask("GET", &play.object).await
@@ -203,24 +201,38 @@ async fn folders_that_cannot_be_listed_are_not_taken_for_none() {
         ("[SERVERBUG]", "502 SVC0001 502"),
         ("[NOPERM]", "403 POL0001 NotAuthorized"),
     ] {
-        for command in ["LIST \"\" \"*\"*", "NAMESPACE"] {
-            let play = Play::start("listing_refused").await;
-            play.store.answer(command, &no(code));
-            for resource in [
-                "folders/operations/pathToId",
-                "folders/operations/pathToId?path=/INBOX",
-            ] {
-                assert_eq!(
-                    play.ask("GET", resource).await,
-                    expected,
-                    "{command} {code}"
-                );
-            }
-            let body = json!({"folder": {"parentFolderPath": "/", "name": "New"}});
-            let answer = play.bridge.post("folders", &body).await;
-            assert_eq!(told(&answer), expected, "{command} {code}");
-            assert_eq!(play.store.received("CREATE *"), [""; 0]);
+        let play = Play::start("listing_refused").await;
+        play.store.answer("LIST \"\" \"*\"*", &no(code));
+        for resource in [
+            "folders/operations/pathToId",
+            "folders/operations/pathToId?path=/INBOX",
+        ] {
+            assert_eq!(play.ask("GET", resource).await, expected, "{code}");
         }
+        let body = json!({"folder": {"parentFolderPath": "/", "name": "New"}});
+        let answer = play.bridge.post("folders", &body).await;
+        assert_eq!(told(&answer), expected, "{code}");
+        assert_eq!(play.store.received("CREATE *"), [""; 0]);
+    }
+}
+
+/// It is asked once, and again only after it was not answered.
+#[tokio::test]
+async fn a_namespace_that_is_not_told_is_asked_for_again_and_one_that_is_told_is_kept() {
+    for (refusal, expected) in [
+        (no(""), "502 SVC0001 502"),
+        (no("[UNAVAILABLE]"), "503 SVC2001"),
+        (format!("{{tag}} BAD {WORDS}"), "500 SVC0001 500"),
+    ] {
+        let store = Repertoire::start("store.txt").await;
+        offer(&store, OFFERS);
+        store.answer_times(1, "NAMESPACE", &refusal);
+        let bridge = bridge("namespace_refused", &store).await;
+        for expected in [expected, "200", "200"] {
+            let answer = bridge.get("folders/operations/pathToId").await;
+            assert_eq!(told(&answer), expected, "{refusal}");
+        }
+        assert_eq!(store.received("NAMESPACE").len(), 2);
     }
 }
 
