@@ -80,7 +80,8 @@ pub struct Invalid(pub &'static str);
 /// Makes the message of an object with these attachments, in order.
 ///
 /// None, or an empty one, is an object without a payload, or one whose TextContent is its payload. One is the payload. Of
-/// several, which no contract asks for, the payload is a multipart/mixed (contract §3.1 form d).
+/// several the payload is a multipart/mixed (contract §3.1 form d). Every field, line and header has a bound; what is beyond
+/// it, cannot be read back, or is a multipart that is none, is [`Invalid`].
 pub fn compose(draft: &Draft<'_>, entities: &[Entity<'_>]) -> Result<Composed, Invalid> {
     let date = attributes::date(draft)?;
     let mut header = attributes::fields(draft, date)?;

@@ -64,16 +64,12 @@ impl Decoder {
             State::Identity => bytes.to_vec(),
             State::Base64(base64) => {
                 let mut output = Vec::with_capacity(bytes.len() / 4 * 3 + 3);
-                for &byte in bytes {
-                    base64.byte(byte, &mut output);
-                }
+                base64.bytes(bytes, &mut output);
                 output
             }
             State::QuotedPrintable(quoted) => {
                 let mut output = Vec::with_capacity(bytes.len());
-                for &byte in bytes {
-                    quoted.byte(byte, &mut output);
-                }
+                quoted.bytes(bytes, &mut output);
                 output
             }
         }
@@ -109,19 +105,33 @@ struct Base64 {
 }
 
 impl Base64 {
+    fn bytes(&mut self, mut bytes: &[u8], output: &mut Vec<u8>) {
+        while !self.ended {
+            if self.filled == 0 {
+                bytes = quanta(bytes, output);
+            }
+            let Some((first, rest)) = bytes.split_first() else {
+                return;
+            };
+            self.byte(*first, output);
+            bytes = rest;
+        }
+    }
+
     fn byte(&mut self, byte: u8, output: &mut Vec<u8>) {
         if self.ended {
             return;
         }
         // RFC 2045 §6.8: characters outside the alphabet are ignored.
-        let Some(value) = sextet(byte) else {
+        let value = SEXTETS[usize::from(byte)];
+        if value == NO_SEXTET {
             // RFC 2045 §6.8: padding is evidence that the data have ended.
             if byte == b'=' && self.filled >= 2 {
                 self.flush(output);
                 self.ended = true;
             }
             return;
-        };
+        }
         self.quantum[self.filled] = value;
         self.filled += 1;
         if self.filled == 4 {
@@ -138,16 +148,35 @@ impl Base64 {
     }
 }
 
-fn sextet(byte: u8) -> Option<u8> {
-    match byte {
-        b'A'..=b'Z' => Some(byte - b'A'),
-        b'a'..=b'z' => Some(byte - b'a' + 26),
-        b'0'..=b'9' => Some(byte - b'0' + 52),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
+/// Decodes quanta as long as they have nothing between, a few at most; returns the rest.
+fn quanta<'a>(bytes: &'a [u8], output: &mut Vec<u8>) -> &'a [u8] {
+    let mut room = [[0; 3]; 32];
+    let mut taken = 0;
+    for (quantum, octets) in bytes.as_chunks::<4>().0.iter().zip(&mut room) {
+        let [a, b, c, d] = quantum.map(|character| SEXTETS[usize::from(character)]);
+        if a | b | c | d == NO_SEXTET {
+            break;
+        }
+        *octets = [a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d];
+        taken += 1;
     }
+    output.extend_from_slice(room[..taken].as_flattened());
+    &bytes[taken * 4..]
 }
+
+const NO_SEXTET: u8 = u8::MAX;
+
+/// RFC 2045 §6.8, table 1: what each character stands for.
+const SEXTETS: [u8; 256] = {
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut table = [NO_SEXTET; 256];
+    let mut value: u8 = 0;
+    while value < 64 {
+        table[alphabet[value as usize] as usize] = value;
+        value += 1;
+    }
+    table
+};
 
 /// A run of white space longer than a line may be is content, not padding (RFC 5322 §2.1.1).
 const LONGEST_RUN: usize = 998;
@@ -159,6 +188,22 @@ struct QuotedPrintable {
 }
 
 impl QuotedPrintable {
+    fn bytes(&mut self, mut bytes: &[u8], output: &mut Vec<u8>) {
+        loop {
+            if self.held.is_empty() {
+                let special = |byte: &u8| matches!(byte, b'=' | b' ' | b'\t' | b'\r' | b'\n');
+                let plain = bytes.iter().position(special).unwrap_or(bytes.len());
+                output.extend_from_slice(&bytes[..plain]);
+                bytes = &bytes[plain..];
+            }
+            let Some((first, rest)) = bytes.split_first() else {
+                return;
+            };
+            self.byte(*first, output);
+            bytes = rest;
+        }
+    }
+
     fn byte(&mut self, byte: u8, output: &mut Vec<u8>) {
         if self.held.first() == Some(&b'=') {
             self.after_equals(byte, output);

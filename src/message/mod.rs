@@ -1,4 +1,5 @@
-//! What a CPM object is, from bytes: header, transfer encodings, character sets, CPIM, IMDN and the attributes made of them.
+//! What a CPM object is, from bytes: header, transfer encodings, character sets, CPIM, IMDN and the attributes made of them;
+//! and the way back, from attributes and attachments to a message (`scan`, then `compose`).
 //!
 //! - No I/O and no async; the value types are this room's own, `store` turns them into `nms`.
 //! - Every function takes any bytes: broken, cut off, hostile. What cannot be read is left out, never a panic.

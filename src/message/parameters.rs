@@ -396,12 +396,61 @@ mod tests {
         );
     }
 
+    #[test]
+    fn parameters_are_written_for_readers_of_either_rfc() {
+        let parameters = ["a b", "é'%", "=?utf-8?q?x?=", "", "q\"\\"]
+            .map(|value| ("n".to_owned(), value.to_owned()));
+        assert_eq!(
+            written("a/b", &parameters),
+            "a/b; n=\"a b\"; n*=UTF-8''%C3%A9%27%25; n*=UTF-8''%3D%3Futf-8%3Fq%3Fx%3F%3D; n=\"\"; n=\"q\\\"\\\\\""
+        );
+    }
+
+    #[test]
+    fn only_what_every_reader_reads_alike_is_well_formed() {
+        for (text, names) in [
+            ("a/b", vec![]),
+            ("A/b ; x=\"; y=\\\" \" ;y=1;", vec!["x", "y"]),
+            ("a/b; x*=utf-8''%41; X=2", vec!["x*", "X"]),
+        ] {
+            assert_eq!(well_formed(text), Some(names), "{text}");
+        }
+        for text in [
+            "",
+            "a",
+            "a/",
+            "a b/c",
+            "a/b c",
+            "a/b; x",
+            "a/b; x=",
+            "a/b; x=1 2",
+            "a/b; x=1=2",
+            "a/b; =1",
+            "a/b; x =1",
+            "a/b; x=\"1",
+            "a/b; x=\"1\"2",
+            "a/b; x=”1”",
+            "a/b;; x=1",
+        ] {
+            assert_eq!(well_formed(text), None, "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_is_written_is_read_back(values in proptest::collection::vec("\\PC{0,20}|[ -~]{0,20}", 0..5)) {
+            let parameters: Vec<_> = (0..).zip(values).map(|(n, value)| (format!("p{n}"), value)).collect();
+            let text = written("a/b", &parameters);
+            prop_assert!(text.is_ascii());
+            prop_assert_eq!(ContentType::parse(&text).unwrap().parameters, parameters);
+            prop_assert!(well_formed(&text).is_some());
+        }
+
         #[test]
         fn any_text_is_read(text in ".{0,100}", pieces in proptest::collection::vec(
             proptest::sample::select(vec!["a/b", ";", "=", "*", "*0", "*1*", "\"", "”", "\\", "'", "%4", "%C3", "n", " ", "é", "99999999999999999999"]), 0..30)) {
             let _ = ContentType::parse(&text);
-            let _ = decoded(&text);
+            let _ = (decoded(&text), well_formed(&text), well_formed(&pieces.concat()));
             let _ = ContentType::parse(&pieces.concat());
             let _ = decoded(&pieces.concat());
         }

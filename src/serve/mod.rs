@@ -4,7 +4,9 @@
 //! * A store that is down keeps nobody from starting.
 //! * At the end `/readyz` turns 503 first, running requests get the drain time, and `/readyz` is the last to go.
 
+mod descriptors;
 mod log;
+mod metrics;
 mod signals;
 
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
@@ -44,7 +46,7 @@ pub struct Running {
     state: Arc<dyn State>,
     /// Where REST is served.
     pub http: SocketAddr,
-    /// Where operators ask.
+    /// Where operators and their machines ask.
     pub admin: SocketAddr,
     draining: CancellationToken,
     stop_admin: CancellationToken,
@@ -81,6 +83,7 @@ pub enum Error {
 /// # Errors
 /// As for [`start`].
 pub async fn run(config: &Config) -> anyhow::Result<()> {
+    descriptors::raise_limit();
     until_signal(async |stop| {
         let running = Box::pin(start(config)).await?;
         info!(http = %running.http, admin = %running.admin, "serving");
@@ -99,11 +102,17 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
 /// An address that cannot be had, named with its key; files that cannot be used.
 pub async fn start(config: &Config) -> Result<Running, Error> {
     let tls = server_tls(&config.http)?;
+    // Before anything is there to be measured.
+    let metrics = metrics::install()?;
     let state = open_state(&config.state).await?;
     let stores = stores(config, &state)?;
     let draining = CancellationToken::new();
     let opened: Vec<Arc<Store>> = stores.iter().map(|(store, _)| Arc::clone(store)).collect();
-    let operators = Arc::new(Admin::new(opened.clone(), draining.clone()));
+    let operators = Arc::new(Admin::new(
+        opened.clone(),
+        draining.clone(),
+        metrics.clone(),
+    ));
     let settings = rest::Settings {
         public_url: config.http.public_url.clone(),
         base_path: config.http.base_path.clone(),
@@ -137,6 +146,7 @@ pub async fn start(config: &Config) -> Result<Running, Error> {
         },
     ));
     let stop_admin = CancellationToken::new();
+    task::spawn(metrics::keep_up(metrics, stop_admin.clone()));
     let admin_task = task::spawn(server::serve(
         admin_listener,
         None,
@@ -185,10 +195,10 @@ impl Running {
 /// The key of the first one that cannot be used.
 pub fn check_files(config: &Config) -> Result<(), config::Error> {
     server_tls(&config.http)?;
-    spool(config)?;
     if let StateUrl::File(path) = &config.state.url {
         state::check(path).map_err(|error| unusable_state(path, &error))?;
     }
+    spool(config)?;
     for (index, store) in config.stores.iter().enumerate() {
         tls::client(store.tls_ca.as_deref()).map_err(|error| {
             config::Error::value(format!("stores[{index}].tls_ca"), error.to_string())

@@ -13,6 +13,9 @@ use crate::{
     nms,
 };
 
+/// How often a folder is looked for anew that is not where it was a moment ago.
+const MOST_MOVES: usize = 4;
+
 impl Account {
     /// The folder, with as many of its children as were asked for.
     ///
@@ -24,12 +27,23 @@ impl Account {
         id: &str,
         query: &FolderQuery,
     ) -> Result<nms::Folder, Error> {
-        let (tree, path) = self.folder_now(id).await?;
         let cursor = match (&query.from_cursor, query.list) {
             (_, ListFilter::None) | (None, _) => None,
             (Some(text), list) => Some(Cursor::read(text, &self.seal, id, list)?),
         };
-        let page = self.page(&tree, &path, query, cursor).await?;
+        let mut moves = 0;
+        let (tree, path, page) = loop {
+            let (tree, path) = self.folder_now(id).await?;
+            if let Some(page) = self.page(&tree, &path, query, cursor.clone()).await? {
+                break (tree, path, page);
+            }
+            // Renamed, or made anew, between the look at the tree and the look into it.
+            moves += 1;
+            if moves > MOST_MOVES {
+                let reason = "the folder is renamed all the time";
+                return Err(Error::Unavailable(reason.to_owned()));
+            }
+        };
         let name = path.rsplit('/').next().unwrap_or_default();
         let mut folder = nms::Folder {
             parent_folder: self.parent(&tree, &path).map(|parent| urls.folder(&parent)),
@@ -155,14 +169,15 @@ impl Account {
         Ok(state.last_mod_seq(&self.scope(), &entity, digest).await?)
     }
 
-    /// Subfolders by name, then objects newest UID first; one cursor over both.
+    /// Subfolders by name, then objects newest UID first; one cursor over both. `None` when the folder is no longer where the
+    /// tree has it.
     async fn page(
         &self,
         tree: &Tree,
         path: &str,
         query: &FolderQuery,
         cursor: Option<Cursor>,
-    ) -> Result<Page, Error> {
+    ) -> Result<Option<Page>, Error> {
         let mut page = Page::default();
         let mut room = query.max_entries;
         if matches!(query.list, ListFilter::Subfolders | ListFilter::All)
@@ -184,7 +199,7 @@ impl Account {
                     .last()
                     .and_then(|last| last.rsplit('/').next())
                     .map(|name| Cursor::Folder(name.to_owned()));
-                return Ok(page);
+                return Ok(Some(page));
             }
         }
         if matches!(query.list, ListFilter::Objects | ListFilter::All) {
@@ -192,12 +207,17 @@ impl Account {
                 Some(Cursor::Object(uid)) => Some(uid),
                 _ => None,
             };
-            self.page_of_objects(tree, path, before, room, &mut page)
+            let listed = self
+                .page_of_objects(tree, path, before, room, &mut page)
                 .await?;
+            if !listed {
+                return Ok(None);
+            }
         }
-        Ok(page)
+        Ok(Some(page))
     }
 
+    /// Adds objects to a page; false when the folder is no longer where the tree has it.
     async fn page_of_objects(
         &self,
         tree: &Tree,
@@ -205,23 +225,24 @@ impl Account {
         before: Option<u32>,
         room: usize,
         page: &mut Page,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let Some(node) = tree.node(path) else {
-            return Ok(());
+            return Ok(true);
         };
         let Some(expected) = &node.expected else {
-            return Ok(());
+            return Ok(true);
         };
         let command = self.list_objects(before)?;
         let uids = match command {
             Some(command) => match self.pool.read_in(&node.mailbox, expected, command).await {
                 Ok(Some((_, completion))) => found(completion.untagged),
-                Ok(None) => return Err(Error::NotFound),
+                Ok(None) => return Ok(false),
                 Err(imap::Error::No {
                     command: "EXAMINE",
                     code,
                 }) => {
-                    return Err(self.refused_to_open(&node.key, &node.mailbox, code).await);
+                    let refusal = self.refused_to_open(&node.key, &node.mailbox, code).await;
+                    return refusal.map_or(Ok(false), Err);
                 }
                 Err(error) => return Err(error.into()),
             },
@@ -250,7 +271,7 @@ impl Account {
             .into_iter()
             .map(|uid| self.object_text(&node.key, uid))
             .collect();
-        Ok(())
+        Ok(true)
     }
 
     /// The search for the objects of a folder; `None` when nothing can be left.

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use super::{
     Account, Error,
     id::{FolderId, MailboxKey, ObjectId},
+    measure::asked,
     tree::{Node, Tree},
 };
 use crate::imap::{
-    self, Command, Completion, Expected, MailboxName, Selected, pool::Lease, response::Code,
+    self, Expected, Item, MailboxName, Selected,
+    pool::Lease,
+    response::{Code, Fetch},
 };
 
 /// Where an object is.
@@ -27,8 +30,10 @@ pub(super) struct Located {
 impl Account {
     /// The tree, at most a few seconds old.
     pub(super) async fn tree(&self) -> Result<Arc<Tree>, Error> {
+        let mut known = true;
         let read = async {
-            Tree::read(&self.pool, &self.store.roots)
+            known = false;
+            Tree::read(&self.pool, &self.shared.naming, &self.store.roots)
                 .await
                 .map(Arc::new)
         };
@@ -37,12 +42,13 @@ impl Account {
             .trees
             .try_get_with_by_ref(&self.login, read)
             .await;
+        asked("trees", known);
         tree.map_err(|error: Arc<Error>| (*error).clone())
     }
 
     /// The tree as it is now.
     pub(super) async fn fresh_tree(&self) -> Result<Arc<Tree>, Error> {
-        let tree = Arc::new(Tree::read(&self.pool, &self.store.roots).await?);
+        let tree = Arc::new(Tree::read(&self.pool, &self.shared.naming, &self.store.roots).await?);
         self.store
             .trees
             .insert(self.login.clone(), Arc::clone(&tree))
@@ -115,23 +121,34 @@ impl Account {
         format!("{}/{}", self.store.name, self.login)
     }
 
-    /// Runs a command that changes nothing in the mailbox of an object. When the tree at hand turns out to be old, a fresh one is read once.
+    /// Fetches from an object; `None` when its mailbox has no such message. When the tree at hand turns out to be old, a
+    /// fresh one is read once.
     ///
     /// # Errors
     /// [`Error::NotFound`] when the id is none, or its mailbox is gone or another by now.
     pub(super) async fn read_object(
         &self,
         id: &str,
-        command: impl Fn(&Located) -> Command,
-    ) -> Result<(Located, Selected, Completion), Error> {
+        items: Arc<[Item]>,
+    ) -> Result<(Located, Option<Fetch>), Error> {
         let mut finding = self.finding(id)?;
         while let Some(located) = finding.next(self).await? {
-            let outcome = self
-                .pool
-                .read_in(&located.mailbox, &located.expected, command(&located))
-                .await;
-            if let Some((located, (selected, completion))) = finding.judge(located, outcome)? {
-                return Ok((located, selected, completion));
+            let (mailbox, expected) = (&located.mailbox, &located.expected);
+            let fetch = || {
+                self.pool
+                    .fetch(mailbox, expected, located.uid, Arc::clone(&items))
+            };
+            let mut outcome = fetch().await;
+            // RFC 5530 §3: it may have been expunged, and who asks again is told so.
+            if let Err(imap::Error::No {
+                code: Some(Code::ExpungeIssued),
+                ..
+            }) = outcome
+            {
+                outcome = fetch().await;
+            }
+            if let Some(found) = finding.judge(located, outcome)? {
+                return Ok(found);
             }
         }
         Err(finding.end(self).await)
@@ -160,6 +177,7 @@ impl Account {
         Ok(Finding {
             object,
             trees: 0,
+            last: None,
             refused: None,
         })
     }
@@ -182,11 +200,16 @@ impl Account {
     }
 }
 
-/// Looking for the mailbox that an object's id means: in the tree at hand, then in a fresh one.
+/// Trees that are looked at, the one at hand included, for a mailbox that is renamed all the time.
+const MOST_TREES: u8 = 6;
+
+/// Looking for the mailbox that an object's id means: in the tree at hand, then in a fresh one, then for as long as it moves.
 struct Finding {
     object: ObjectId,
     /// Trees looked at.
     trees: u8,
+    /// Where it was looked for last.
+    last: Option<MailboxName>,
     /// The mailbox that was there and could not be opened.
     refused: Option<(Located, Option<Code>)>,
 }
@@ -194,18 +217,27 @@ struct Finding {
 impl Finding {
     /// Where the object may be; `None` when there is nowhere left to look.
     async fn next(&mut self, account: &Account) -> Result<Option<Located>, Error> {
-        loop {
-            let tree = match self.trees {
-                0 => account.tree().await?,
-                1 => account.fresh_tree().await?,
-                _ => return Ok(None),
+        while self.trees < MOST_TREES {
+            let fresh = self.trees > 0;
+            let tree = if fresh {
+                account.fresh_tree().await?
+            } else {
+                account.tree().await?
             };
             self.trees += 1;
-            if let Some(located) = account.locate(&tree, &self.object) {
-                return Ok(Some(located));
+            match account.locate(&tree, &self.object) {
+                // Where it was not to be had a moment ago.
+                Some(located) if self.trees > 2 && self.last.as_ref() == Some(&located.mailbox) => {
+                    return Ok(None);
+                }
+                Some(located) => return Ok(Some(located)),
+                None => self.refused = None,
             }
-            self.refused = None;
+            if fresh {
+                return Ok(None);
+            }
         }
+        Ok(None)
     }
 
     /// What came of opening that mailbox; `None` when it was not to be had.
@@ -215,6 +247,7 @@ impl Finding {
         outcome: Result<Option<T>, imap::Error>,
     ) -> Result<Option<(Located, T)>, Error> {
         self.refused = None;
+        self.last = Some(located.mailbox.clone());
         match outcome {
             Ok(Some(opened)) => Ok(Some((located, opened))),
             // Renamed, or deleted and made anew.
@@ -234,11 +267,12 @@ impl Finding {
     /// Why it was not found.
     async fn end(self, account: &Account) -> Error {
         match self.refused {
-            Some((located, code)) => {
-                account
-                    .refused_to_open(&located.key, &located.mailbox, code)
-                    .await
-            }
+            Some((located, code)) => account
+                .refused_to_open(&located.key, &located.mailbox, code)
+                .await
+                .unwrap_or_else(|| {
+                    Error::Unavailable("the folder is renamed all the time".to_owned())
+                }),
             None => Error::NotFound,
         }
     }

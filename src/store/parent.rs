@@ -109,8 +109,8 @@ impl Account {
         if let Some(target) = target_in(tree, path, given, makes) {
             return Ok(target);
         }
-        // One at a time: who comes second finds what the first has made.
-        let _making = self.shared.making.lock().await;
+        // Who comes second finds what the first has made.
+        let _turn = self.turn_to_change().await?;
         let tree = self.fresh_tree().await?;
         if let Some(target) = target_in(&tree, path, given, makes) {
             return Ok(target);
@@ -174,6 +174,7 @@ impl Account {
             self.store
                 .state
                 .alias(&self.scope(), &shown.to_bytes(), &made.key.to_bytes());
+            self.commit().await?;
         }
         Ok((tree, outcome.err()))
     }
@@ -187,7 +188,7 @@ impl Account {
         refusal: Option<imap::Error>,
     ) -> Error {
         let error = match refusal {
-            Some(imap::Error::No { code, .. }) => self.explain(tree, path, "", code).await,
+            Some(imap::Error::No { code, .. }) => self.explain(tree, path, "", None, code).await,
             Some(error) => return error.into(),
             // Taken with an OK and not listed: the server keeps another name than it was given.
             None => return Error::InvalidInput(given.to_owned()),

@@ -54,28 +54,32 @@ impl Right {
 }
 
 impl Account {
-    /// A mailbox of the tree that was not opened.
+    /// A mailbox of the tree that was not opened; `None` when it has another name by now.
     pub(super) async fn refused_to_open(
         &self,
         key: &MailboxKey,
         mailbox: &MailboxName,
         code: Option<Code>,
-    ) -> Error {
+    ) -> Option<Error> {
         match code {
-            Some(Code::NonExistent) => return Error::NotFound,
-            Some(code) => return by_code("EXAMINE", code),
-            None => {}
+            Some(Code::NonExistent) | None => {}
+            Some(code) => return Some(by_code("EXAMINE", code)),
         }
-        match self.fresh_tree().await {
-            Ok(tree) if tree.path(key).is_none() => return Error::NotFound,
-            Ok(_) => {}
-            Err(error) => return error,
+        let tree = match self.fresh_tree().await {
+            Ok(tree) => tree,
+            Err(error) => return Some(error),
+        };
+        match tree.path(key).and_then(|path| tree.node(path)) {
+            None => return Some(Error::NotFound),
+            Some(node) if node.mailbox != *mailbox => return None,
+            Some(_) if code.is_some() => return Some(Error::NotFound),
+            Some(_) => {}
         }
-        if self.lacks(None, mailbox, Right::Read).await {
+        Some(if self.lacks(None, mailbox, Right::Read).await {
             Error::Forbidden
         } else {
             Error::Upstream("EXAMINE refused without a reason".to_owned())
-        }
+        })
     }
 
     /// A command in an open mailbox that was refused, or did nothing in spite of its OK.

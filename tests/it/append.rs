@@ -19,6 +19,7 @@ use crate::support::scripted::{Script, Scripted};
 
 async fn pool(server: &Scripted) -> Arc<Pool> {
     let endpoint = Endpoint {
+        store: "cpm".into(),
         host: server.address().ip().to_string(),
         port: server.address().port(),
         tls: TlsMode::Off,

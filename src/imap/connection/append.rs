@@ -63,7 +63,7 @@ impl Driver {
     ) -> Result<Completion, Error> {
         let started = Instant::now();
         let outcome = self.append_whole(mailbox, messages).await;
-        self.log("APPEND", started, outcome.as_ref().err());
+        self.note("APPEND", &outcome, started);
         outcome
     }
 
@@ -99,8 +99,9 @@ impl Driver {
             outcomes.push(outcome);
         }
         outcomes.resize_with(count, || Err(Error::Unsent));
-        let failed = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
-        self.log("APPEND", started, failed);
+        outcomes
+            .iter()
+            .for_each(|outcome| self.note("APPEND", outcome, started));
         outcomes
     }
 
@@ -194,13 +195,13 @@ impl Driver {
         }
         let mut segments = head.segments(self.literal_plus).into_iter().peekable();
         let first = segments.next().ok_or(Error::Argument)?;
-        *tag = self.send_first(&first.bytes).await.map_err(unsent)?;
+        *tag = self.send_first(&first).await.map_err(unsent)?;
         while let Some(segment) = segments.next() {
             if let Some(tagged) = self.invited(tag, completion).await? {
                 return Ok(Some(tagged));
             }
             let last = segments.peek().is_none();
-            self.send(&segment.bytes, last).await.map_err(unsent)?;
+            self.send(segment.bytes, last).await.map_err(unsent)?;
         }
         if asks {
             self.invited(tag, completion).await

@@ -9,6 +9,8 @@ use super::super::scan::{Found, Scan, length};
 
 /// RFC 2045 §6.8: a line has 76 characters at most, which stand for so many octets.
 const LINE: usize = 57;
+/// Such a line and its end.
+const ENCODED_LINE: usize = 78;
 
 /// A stretch of a message's body. A blob is the body of the entity with that index among those given to `compose`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,9 +143,9 @@ impl Encoder {
         match &mut self.decoder {
             Some(decoder) => {
                 let decoded = decoder.push(bytes);
-                self.full_lines(&decoded).into_bytes()
+                self.full_lines(&decoded)
             }
-            None => self.full_lines(bytes).into_bytes(),
+            None => self.full_lines(bytes),
         }
     }
 
@@ -153,11 +155,12 @@ impl Encoder {
         let last = self.decoder.take().map(Decoder::finish).unwrap_or_default();
         let mut output = self.full_lines(&last);
         line(&self.held, &mut output);
-        output.into_bytes()
+        output
     }
 
-    fn full_lines(&mut self, bytes: &[u8]) -> String {
-        let mut output = String::with_capacity((self.held.len() + bytes.len()) / LINE * 78 + 78);
+    fn full_lines(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let lines = (self.held.len() + bytes.len()) / LINE + 1;
+        let mut output = Vec::with_capacity(lines * ENCODED_LINE);
         let (first, rest) = bytes.split_at(bytes.len().min(LINE - self.held.len()));
         self.held.extend_from_slice(first);
         if self.held.len() < LINE {
@@ -174,10 +177,14 @@ impl Encoder {
     }
 }
 
-fn line(octets: &[u8], output: &mut String) {
-    if !octets.is_empty() {
-        STANDARD.encode_string(octets, output);
-        output.push_str("\r\n");
+/// Writes so many octets as one line has, or fewer; none are no line.
+fn line(octets: &[u8], output: &mut Vec<u8>) {
+    let mut room = [0; ENCODED_LINE];
+    // The room is that of a whole line, so it is enough.
+    let length = STANDARD.encode_slice(octets, &mut room).unwrap_or_default();
+    if length > 0 {
+        output.extend_from_slice(&room[..length]);
+        output.extend_from_slice(b"\r\n");
     }
 }
 

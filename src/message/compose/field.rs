@@ -122,7 +122,7 @@ mod tests {
             text("Subject", "a  \"b\" <c>: ?=").unwrap(),
             "Subject: a  \"b\" <c>: ?=\r\n"
         );
-        let long = text("Subject", &"word ".repeat(40).trim_end().to_owned()).unwrap();
+        let long = text("Subject", "word ".repeat(40).trim_end()).unwrap();
         assert_eq!(lines(&long).len(), 3);
         assert!(lines(&long).iter().all(|line| line.len() <= 78), "{long}");
         let exact = "a".repeat(69);

@@ -95,7 +95,8 @@ async fn each_object_has_its_outcome_in_the_order_of_the_request() {
     ];
     let responses = responses(ask(bridge.request("POST", RESOURCE), &objects).await);
     assert_eq!(responses.len(), objects.len());
-    let expected: [Result<&str, (u16, &str, &str, &str)>; 9] = [
+    type Expected = Result<&'static str, (u16, &'static str, &'static str, &'static str)>;
+    let expected: [Expected; 9] = [
         Ok("/a"),
         Err((403, "Forbidden", "POL1031", "/")),
         Err((400, "Bad Request", "SVC0002", "flag")),
@@ -343,21 +344,57 @@ fn back_to_back() -> Script {
         .send("* OK [CAPABILITY IMAP4rev1] ready")
         .expect("{tag} LOGIN *")
         .send("{tag} OK [CAPABILITY IMAP4rev1 LITERAL+ UIDPLUS LIST-STATUS] in")
+        .expect("{tag} LIST \"\" \"\"")
+        .send("* LIST (\\Noselect) \"/\" \"\"")
+        .send("{tag} OK done")
+        .expect("{tag} LIST \"\" \"*\" RETURN (*)")
+        .send("* LIST () \"/\" INBOX")
+        .send("* STATUS INBOX (UIDVALIDITY 7)")
+        .send("{tag} OK done")
 }
 
 #[tokio::test]
 async fn without_multiappend_the_commands_are_sent_back_to_back() {
-    let script = back_to_back();
+    let append = |script: Script, tag: &str, flag: &str| {
+        let command = format!("{{{tag}}} APPEND \"INBOX\" ({flag}) \"*\" {{*+}}");
+        script.expect(&command).expect_literal().expect("")
+    };
+    // No answer before all commands are there.
+    let script = append(back_to_back(), "tag1", "");
+    let script = append(script, "tag2", "\\Junk");
+    let script = append(script, "tag3", "")
+        .send("{tag1} OK [APPENDUID 7 11] done")
+        .send("{tag2} BAD no such flag")
+        .send("{tag3} OK [APPENDUID 7 12] done");
+    // That one is tried alone, to be told why.
+    let script = append(script, "tag4", "\\Junk")
+        .send("{tag4} BAD no such flag")
+        .expect("{tag} EXAMINE \"INBOX\"")
+        .send("* FLAGS (\\Seen)")
+        .send("* OK [UIDVALIDITY 7] uids")
+        .send("{tag} OK [READ-ONLY] open")
+        .expect("{tag} NOOP")
+        .send("{tag} OK done")
+        .stall();
     let server = Scripted::start(vec![script]).await;
     let bridge = Bridge::builder("bulk_back_to_back")
         .store(server.address())
         .start()
         .await;
-    let objects: Vec<_> = (0..3)
-        .map(|number| (numbered("/INBOX", number), Some("x")))
-        .collect();
+    let objects = [
+        (numbered("/INBOX", 0), Some("x")),
+        (json!({"flags": {"flag": ["\\Junk"]}}), Some("y")),
+        (numbered("/INBOX", 2), None),
+    ];
     let answer = ask(bridge.request("POST", RESOURCE), &objects).await;
-    eprintln!("{} {}", answer.status, answer.text());
-    eprintln!("{:?}", server.mismatches().await);
+    let responses = responses(answer);
+    assert_eq!(responses[1]["code"], 403);
+    let (first, last) = (made(&responses[0]), made(&responses[2]));
+    assert_eq!(
+        (&first.folder, &last.folder),
+        (&"/INBOX".to_owned(), &"/INBOX".to_owned())
+    );
+    assert_ne!(first.object, last.object);
     bridge.stop().await;
+    server.assert_played().await;
 }

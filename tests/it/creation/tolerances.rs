@@ -27,8 +27,17 @@ fn form(boundary: &str, root: &str, document: &str, attachment: &str) -> String 
 
 /// Type and body of requests, and what is odd about them.
 fn oddities() -> Vec<(&'static str, String, String)> {
-    let usual = || form("Outer7", ROOT, OBJECT, ATTACHMENT);
-    let mut odd = vec![("nothing", TYPE.to_owned(), usual())];
+    let usual = form("Outer7", ROOT, OBJECT, ATTACHMENT);
+    let mut odd = vec![("nothing", TYPE.to_owned(), usual)];
+    odd.extend(odd_types());
+    odd.extend(odd_headers());
+    odd.extend(odd_documents());
+    odd.extend(odd_orders());
+    odd
+}
+
+fn odd_types() -> Vec<(&'static str, String, String)> {
+    let mut odd = Vec::new();
     for (what, content_type, boundary) in [
         (
             "curly quotes around the boundary",
@@ -59,6 +68,11 @@ fn oddities() -> Vec<(&'static str, String, String)> {
         let body = form(boundary, ROOT, OBJECT, ATTACHMENT);
         odd.push((what, content_type.to_owned(), body));
     }
+    odd
+}
+
+fn odd_headers() -> Vec<(&'static str, String, String)> {
+    let mut odd = Vec::new();
     let json = "Content-Type: application/json";
     for (what, root) in [
         (
@@ -128,8 +142,6 @@ fn oddities() -> Vec<(&'static str, String, String)> {
             form("Outer7", ROOT, OBJECT, attachment),
         ));
     }
-    odd.extend(odd_documents());
-    odd.extend(odd_orders());
     odd
 }
 

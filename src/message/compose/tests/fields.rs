@@ -97,7 +97,8 @@ fn controls_in_a_value_are_refused() {
 #[test]
 fn direction_is_a_message_direction() {
     type Values = &'static [&'static str];
-    let cases: [(&[(&str, &[&str])], Values, Values); 9] = [
+    type List = &'static [(&'static str, Values)];
+    let cases: [(List, Values, Values); 9] = [
         (&[("Direction", &["In"])], &["received"], &["In"]),
         (&[("direction", &["OUT"])], &["sent"], &["Out"]),
         (&[("Direction", &["Sideways"])], &[], &["Sideways"]),
