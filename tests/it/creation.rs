@@ -3,7 +3,9 @@
 mod bulk;
 mod form;
 mod forms;
+mod once;
 mod parents;
+mod refused;
 mod round;
 mod stored;
 mod tolerances;

@@ -13,11 +13,15 @@ pub(crate) struct Form {
 }
 
 impl Form {
+    /// Without a part.
+    pub(crate) fn empty() -> Self {
+        Self { body: Vec::new() }
+    }
+
     /// With this document as its first part.
     pub(crate) fn new(document: &Value) -> Self {
         let header = "Content-Disposition: form-data; name=\"root-fields\"\r\nContent-Type: application/json";
-        let body = Vec::new();
-        Self { body }.part(header, document.to_string().as_bytes())
+        Self::empty().part(header, document.to_string().as_bytes())
     }
 
     /// Another part: the lines of its header, and its content.

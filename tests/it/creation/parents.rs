@@ -12,6 +12,7 @@ use crate::{
         bridge::Bridge,
         http::{Answer, Request},
         proxy::Proxy,
+        scripted::{Script, Scripted},
         witness::{Witness, quoted},
     },
 };
@@ -334,4 +335,79 @@ async fn a_path_that_cannot_be_made_leaves_no_folder_behind() {
     let made = create(&bridge, &json!({"parentFolderPath": deepest})).await;
     assert_eq!(made.folder, deepest);
     bridge.stop().await;
+}
+
+/// A server on which nobody has any folders, up to the commands that make them.
+fn bare() -> Script {
+    let script = Script::new()
+        .send("* OK [CAPABILITY IMAP4rev1] ready")
+        .expect("{tag} LOGIN *")
+        .send("{tag} OK [CAPABILITY IMAP4rev1 LITERAL+ UIDPLUS LIST-STATUS] in")
+        .expect("{tag} LIST \"\" \"\"")
+        .send("* LIST (\\Noselect) \"/\" \"\"")
+        .send("{tag} OK done");
+    // Once for what is known, and once more before anything is made.
+    listing(listing(script, &[]), &[])
+}
+
+/// What is listed beside INBOX.
+fn listing(script: Script, mailboxes: &[&str]) -> Script {
+    let script = script.expect("{tag} LIST \"\" \"*\" RETURN (*)");
+    let all = ["INBOX"].iter().chain(mailboxes);
+    let script = all.fold(script, |script, mailbox| {
+        let status = format!("* STATUS \"{mailbox}\" (UIDVALIDITY 7)");
+        script
+            .send(&format!("* LIST () \"/\" \"{mailbox}\""))
+            .send(&status)
+    });
+    script.send("{tag} OK done")
+}
+
+/// CREATE, its answer, and what is listed then.
+fn creating(script: Script, mailbox: &str, answer: &str, then: &[&str]) -> Script {
+    let script = script.expect("{tag} NOOP").send("{tag} OK done");
+    let create = format!("{{tag}} CREATE \"{mailbox}\"");
+    listing(
+        script.expect(&create).send(&format!("{{tag}} {answer}")),
+        then,
+    )
+}
+
+#[tokio::test]
+async fn what_is_above_is_made_first_where_the_server_does_not_make_it() {
+    let script = creating(bare(), "a/b/c", "NO no parent", &[]);
+    let script = creating(script, "a", "OK done", &["a"]);
+    let script = creating(script, "a/b", "OK done", &["a", "a/b"]);
+    let script = creating(script, "a/b/c", "OK done", &["a", "a/b", "a/b/c"])
+        .expect("{tag} APPEND \"a/b/c\" *")
+        .expect_literal()
+        .expect("")
+        .send("{tag} OK [APPENDUID 7 1] done")
+        .stall();
+    let server = Scripted::start(vec![script]).await;
+    let bridge = Bridge::builder("made_from_above").store(server.address());
+    let bridge = bridge.start().await;
+    let made = create(&bridge, &json!({"parentFolderPath": "/a/b/c"})).await;
+    assert_eq!(made.folder, "/a/b/c");
+    bridge.stop().await;
+    server.assert_played().await;
+}
+
+#[tokio::test]
+async fn a_name_that_the_server_does_not_take_ends_it_at_once() {
+    for (answer, status, id, variable) in [
+        ("NO [CANNOT] such a name", 400, "SVC0002", "/a/b/c"),
+        ("NO [NOPERM] not yours", 403, "POL0001", "NotAuthorized"),
+        ("NO [OVERQUOTA] enough", 403, "POL0001", "OverQuota"),
+        ("OK but not really", 400, "SVC0002", "/a/b/c"),
+    ] {
+        let script = creating(bare(), "a/b/c", answer, &[]).stall();
+        let server = Scripted::start(vec![script]).await;
+        let bridge = Bridge::builder("not_made").store(server.address());
+        let bridge = bridge.start().await;
+        let answer = ask(&bridge, &json!({"parentFolderPath": "/a/b/c"})).await;
+        assert_refused(&answer, status, id, &[variable]);
+        bridge.stop().await;
+        server.assert_played().await;
+    }
 }
