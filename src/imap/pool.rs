@@ -8,7 +8,11 @@
 
 mod fetches;
 mod lease;
+mod opening;
 mod slots;
+mod state;
+#[cfg(test)]
+mod tests;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -20,9 +24,9 @@ use tokio::time::{Instant, sleep};
 pub(super) use self::slots::Slot;
 use self::{
     fetches::{Fetches, Wanted},
-    slots::State,
+    state::State,
 };
-pub use self::{lease::Lease, slots::Lane};
+pub use self::{lease::Lease, state::Lane};
 use super::{
     MailboxName,
     capability::Capabilities,
@@ -80,7 +84,11 @@ impl Pool {
             let open =
                 self.server
                     .open(slot, need, &credentials, Purpose::Proof, || true, deadline);
-            match Box::pin(open).await {
+            let outcome = Box::pin(open).await;
+            if outcome.is_err() {
+                self.follow_up();
+            }
+            match outcome {
                 Ok(connection) => {
                     *self
                         .credentials
