@@ -13,6 +13,7 @@ mod layers;
 mod log;
 mod metrics;
 mod objects;
+mod pool;
 mod smoke;
 mod support;
 mod surface;

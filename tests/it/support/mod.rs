@@ -8,5 +8,6 @@ pub(crate) mod http;
 pub(crate) mod proxy;
 pub(crate) mod scripted;
 pub(crate) mod started;
+pub(crate) mod turnstile;
 pub(crate) mod unpacked;
 pub(crate) mod witness;
