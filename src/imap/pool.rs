@@ -1,9 +1,9 @@
 //! The connections of one account: few, reused, bounded.
 //!
-//! * Never more connections than the account's cap and the server's cap allow, idle ones included ([`slots`]).
+//! * Never more connections than the account's cap and the server's cap allow, idle ones included (`slots`).
 //! * A connection that has the wanted mailbox open comes first, then one with none open, then any, then a new one.
 //! * Who finds none free waits for a bounded time, in the order of coming, then is told [`Error::Busy`].
-//! * Fetches of one mailbox that wait are merged ([`fetches`]).
+//! * Fetches of one mailbox that wait are merged (`fetches`).
 //! * A read that met a closed connection is run once more on a fresh one; a write never is.
 
 mod fetches;
