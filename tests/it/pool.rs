@@ -17,6 +17,7 @@ use crate::{
         bridge::Bridge,
         courier, cyrus, dovecot,
         http::{Answer, Client},
+        scripted::{Script, Scripted},
         turnstile::Turnstile,
         witness::Witness,
     },
@@ -215,6 +216,32 @@ async fn a_store_that_went_away_is_used_again_as_soon_as_it_is_back() {
         }
         assert!(store.count().most <= 4);
     }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_login_longer_than_for_a_connection() {
+    let mute = Script::new()
+        .send("* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] ready")
+        .expect("{tag} AUTHENTICATE PLAIN *")
+        .stall();
+    let server = Scripted::start(vec![mute]).await;
+    let bridge = Bridge::builder("mute")
+        .store(server.address())
+        .store_setting("pool_timeout = 1\ncommand_timeout = 600")
+        .start()
+        .await;
+    let asked = Instant::now();
+    let target = bridge.target("folders/operations/pathToId");
+    // The second password has to wait for the first; a third request shares the first one's login.
+    let answers = ["secret", "other", "secret"].map(|password| {
+        let client = bridge.client.basic(&bridge.account.login, password);
+        let target = target.clone();
+        async move { client.get(&target).await }
+    });
+    for answer in join_all(answers).await {
+        assert_eq!(answer.status, 503);
+    }
+    assert!(asked.elapsed() < Duration::from_secs(60));
 }
 
 /// The time a fraction of these took at most.
