@@ -16,6 +16,7 @@ mod log;
 mod memory;
 mod metrics;
 mod objects;
+mod pool;
 mod smoke;
 mod state;
 mod support;

@@ -10,5 +10,6 @@ pub(crate) mod proxy;
 pub(crate) mod repertoire;
 pub(crate) mod scripted;
 pub(crate) mod started;
+pub(crate) mod turnstile;
 pub(crate) mod unpacked;
 pub(crate) mod witness;
