@@ -356,6 +356,11 @@ mod tests {
             Some(Route::ObjectPathToId)
         );
         assert_eq!(at("/objects/abc/flags/%5CSeen"), Some(Route::ObjectFlag));
+        assert_eq!(at("/objects"), Some(Route::Objects));
+        assert_eq!(
+            at("/objects/operations/bulkCreation"),
+            Some(Route::BulkCreation)
+        );
         assert_eq!(at("/folders"), Some(Route::Folders));
         assert_eq!(at("/objects"), Some(Route::Objects));
         for unknown in [

@@ -344,7 +344,7 @@ fn parse(name: &str) -> Result<Flag, Error> {
 }
 
 /// A flag of IMAP as one of the contract.
-fn shown(flag: &str) -> String {
+pub(super) fn shown(flag: &str) -> String {
     if flag.eq_ignore_ascii_case(READ_REPORT_SENT.0)
         || flag.eq_ignore_ascii_case(READ_REPORT_SENT.1)
     {

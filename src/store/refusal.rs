@@ -150,7 +150,7 @@ impl Account {
 }
 
 /// A code to a command that takes no name from the client: what would blame one is the store's fault here.
-fn by_code(command: &'static str, code: Code) -> Error {
+pub(super) fn by_code(command: &'static str, code: Code) -> Error {
     let refusal = imap::Error::No {
         command,
         code: Some(code),

@@ -9,7 +9,8 @@ use crate::{
     support::bridge::Bridge,
 };
 
-fn reason(answer: &Value) -> (String, Vec<String>) {
+/// What an error says is wrong: its id and its variables.
+pub(crate) fn reason(answer: &Value) -> (String, Vec<String>) {
     let error = &answer["requestError"];
     let exception = if error["serviceException"].is_object() {
         &error["serviceException"]

@@ -5,6 +5,7 @@ mod append;
 mod authentication;
 mod bed;
 mod cli;
+mod creation;
 mod drain;
 mod encryption;
 mod faults;

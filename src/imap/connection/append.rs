@@ -25,7 +25,7 @@ use crate::imap::{
     command::{Command, Flag},
     connect::next,
     error::Error,
-    response::{Response, Tagged},
+    response::{Response, Status, Tagged},
 };
 
 /// Up to this size a literal need not be asked for where the server has LITERAL+; a larger one is, so that a server without room
@@ -135,7 +135,13 @@ impl Driver {
                 let head = Command::new("APPEND").mailbox(mailbox);
                 let head =
                     head.message(&message.flags, message.internal_date, message.octets, !asks);
-                self.begin(&head, &mut tag, asks, &mut completion).await?
+                let refusal = self.begin(&head, &mut tag, asks, &mut completion).await?;
+                if self.is_in_the_way(mailbox, refusal.as_ref()) {
+                    self.leave().await.map_err(unsent)?;
+                    self.begin(&head, &mut tag, asks, &mut completion).await?
+                } else {
+                    refusal
+                }
             } else {
                 let head = Command::new("").message(
                     &message.flags,
@@ -155,6 +161,15 @@ impl Driver {
         let answered = timeout(self.command_timeout, self.tagged(&tag, &mut completion)).await;
         let tagged = answered.map_err(|_| Error::Timeout)??;
         finish("APPEND", tagged, completion)
+    }
+
+    /// Whether the mailbox may have been refused because it is open here for reading: Courier appends to none that is.
+    fn is_in_the_way(&self, mailbox: &MailboxName, refusal: Option<&Tagged>) -> bool {
+        let examined = self.selection.as_ref();
+        let examined =
+            examined.is_some_and(|selected| selected.read_only && selected.mailbox == *mailbox);
+        examined
+            && refusal.is_some_and(|tagged| tagged.status == Status::No && tagged.code.is_none())
     }
 
     /// Takes in what the server has said meanwhile: a connection that has ended is noticed before anything is sent on it.

@@ -6,3 +6,4 @@ mod others;
 mod repertoire;
 mod scripted;
 mod servers;
+mod strict;

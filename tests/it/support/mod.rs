@@ -10,6 +10,8 @@ pub(crate) mod proxy;
 pub(crate) mod repertoire;
 pub(crate) mod scripted;
 pub(crate) mod started;
+pub(crate) mod store;
+pub(crate) mod strict;
 pub(crate) mod turnstile;
 pub(crate) mod unpacked;
 pub(crate) mod witness;
