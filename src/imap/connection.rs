@@ -6,7 +6,7 @@
 //! * A connection that was selected for writing is examined again when it is parked, or it would take `\Recent` from
 //!   mail that arrives later.
 //! * When a deadline passes the connection is closed: what the server does with the command is not known.
-//! * A command that fits one write is written at once; fetches go out together with the NOOP before them ([`fetch`]).
+//! * A command that fits one write is written at once; fetches go out together with the NOOP before them (`fetch`).
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "a server may say more than was asked, and codes are many: what is not named does not matter here"

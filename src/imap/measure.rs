@@ -62,7 +62,7 @@ fn result(error: &Error) -> &'static str {
     }
 }
 
-/// How long a request waited for a connection.
+/// How long work waited for a connection; merged reads are one.
 pub(super) fn waited(duration: Duration) {
     histogram!("imap_pool_wait_seconds").record(duration);
 }

@@ -1,14 +1,18 @@
 //! The connections of one account: few, reused, bounded.
 //!
-//! * Never more connections than the account's cap and the server's cap allow, idle ones included ([`slots`]).
+//! * Never more connections than the account's cap and the server's cap allow, idle ones included (`slots`).
 //! * A connection that has the wanted mailbox open comes first, then one with none open, then any, then a new one.
 //! * Who finds none free waits for a bounded time, in the order of coming, then is told [`Error::Busy`].
-//! * Fetches of one mailbox that wait are merged ([`fetches`]).
+//! * Fetches of one mailbox that wait are merged (`fetches`).
 //! * A read that met a closed connection is run once more on a fresh one; a write never is.
 
 mod fetches;
 mod lease;
+mod opening;
 mod slots;
+mod state;
+#[cfg(test)]
+mod tests;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -20,9 +24,9 @@ use tokio::time::{Instant, sleep};
 pub(super) use self::slots::Slot;
 use self::{
     fetches::{Fetches, Wanted},
-    slots::State,
+    state::State,
 };
-pub use self::{lease::Lease, slots::Lane};
+pub use self::{lease::Lease, state::Lane};
 use super::{
     MailboxName,
     capability::Capabilities,
@@ -80,7 +84,11 @@ impl Pool {
             let open =
                 self.server
                     .open(slot, need, &credentials, Purpose::Proof, || true, deadline);
-            match Box::pin(open).await {
+            let outcome = Box::pin(open).await;
+            if outcome.is_err() {
+                self.follow_up();
+            }
+            match outcome {
                 Ok(connection) => {
                     *self
                         .credentials

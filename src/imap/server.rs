@@ -144,7 +144,7 @@ impl Server {
             return Err(Error::Busy);
         }
         let presence = Arc::new(self.gauges.enter());
-        let held = Held {
+        let mut held = Held {
             presence,
             permit,
             slot,
@@ -158,6 +158,7 @@ impl Server {
         Commands::new(self.name()).record("LOGIN", &outcome, started.elapsed());
         let (session, capabilities) = outcome?;
         held.presence.set(Doing::Busy);
+        held.slot.fill();
         Ok(Connection::start(
             &self.endpoint,
             session,
@@ -174,5 +175,15 @@ impl Server {
             Err(error) => turn.failed(error),
         }
         outcome
+    }
+
+    #[cfg(test)]
+    pub(super) fn free(&self) -> usize {
+        self.permits.free()
+    }
+
+    #[cfg(test)]
+    pub(super) fn set_command_timeout(&mut self, timeout: Duration) {
+        self.endpoint.command_timeout = timeout;
     }
 }

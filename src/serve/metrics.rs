@@ -74,7 +74,7 @@ fn describe() {
     );
     describe_histogram!(
         "imap_pool_wait_seconds",
-        "How long a request waited for a connection."
+        "How long work waited for a connection; merged reads are one."
     );
     describe_counter!(
         "imap_reconnects_total",

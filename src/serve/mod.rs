@@ -101,6 +101,9 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
 /// # Errors
 /// An address that cannot be had, named with its key; files that cannot be used.
 pub async fn start(config: &Config) -> Result<Running, Error> {
+    for warning in warnings(config) {
+        warn!("{warning}");
+    }
     let tls = server_tls(&config.http)?;
     // Before anything is there to be measured.
     let metrics = metrics::install()?;
@@ -249,12 +252,27 @@ fn stores(config: &Config, state: &Arc<dyn State>) -> Result<Vec<(Arc<Store>, Bo
             .map_err(|mistake| config::Error::value(key.as_str(), mistake.to_string()))?;
         let store = Store::new(settings, &config.objects, Arc::clone(state))
             .map_err(|error| config::Error::value(format!("{key}.tls_ca"), error.to_string()))?;
-        if sends_passwords_in_the_clear(settings) {
-            warn!(store = %settings.name, host = %settings.host, "tls = \"off\": passwords cross the network in plain text");
-        }
         stores.push((store, rules));
     }
     Ok(stores)
+}
+
+/// What is allowed and yet a danger, a line each.
+#[must_use]
+pub fn warnings(config: &Config) -> Vec<String> {
+    let clear = config
+        .stores
+        .iter()
+        .enumerate()
+        .filter(|(_, store)| sends_passwords_in_the_clear(store));
+    clear
+        .map(|(index, store)| {
+            format!(
+                "stores[{index}].tls: off: passwords cross the network to {} in plain text",
+                store.host
+            )
+        })
+        .collect()
 }
 
 fn sends_passwords_in_the_clear(store: &StoreConfig) -> bool {

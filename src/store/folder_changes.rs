@@ -120,7 +120,7 @@ impl Account {
         let _turn = self.turn_to_change().await?;
         valid_name(name)?;
         for _ in 0..ATTEMPTS {
-            let (tree, path) = self.folder_now(id).await?;
+            let (tree, path) = self.folder_in_turn(id).await?;
             if self.is_system(&tree, &path) {
                 return Err(Error::RenameForbidden);
             }
@@ -237,7 +237,7 @@ impl Account {
 
     async fn remove_now(&self, id: &str) -> Result<(), Error> {
         let _turn = self.turn_to_change().await?;
-        let (mut tree, path) = self.folder_now(id).await?;
+        let (mut tree, path) = self.folder_in_turn(id).await?;
         if self.is_system(&tree, &path) {
             return Err(Error::SystemFolder);
         }

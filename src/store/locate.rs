@@ -1,10 +1,13 @@
 //! From an id to the mailbox it means now, and back: aliases first, then the tree, then a fresh tree.
 use std::sync::Arc;
 
+use tokio::{sync::MutexGuard, time::sleep};
+
 use super::{
     Account, Error,
     id::{FolderId, MailboxKey, ObjectId},
     measure::asked,
+    refusal::{LAG, Refused},
     tree::{Node, Tree},
 };
 use crate::imap::{
@@ -132,7 +135,8 @@ impl Account {
         items: Arc<[Item]>,
     ) -> Result<(Located, Option<Fetch>), Error> {
         let mut finding = self.finding(id)?;
-        while let Some(located) = finding.next(self).await? {
+        loop {
+            let located = finding.next(self).await?;
             let (mailbox, expected) = (&located.mailbox, &located.expected);
             let fetch = || {
                 self.pool
@@ -151,7 +155,6 @@ impl Account {
                 return Ok(found);
             }
         }
-        Err(finding.end(self).await)
     }
 
     /// Opens the mailbox of an object for writing.
@@ -160,7 +163,8 @@ impl Account {
     /// As for [`Self::read_object`].
     pub(super) async fn write_object(&self, id: &str) -> Result<(Located, Lease, Selected), Error> {
         let mut finding = self.finding(id)?;
-        while let Some(located) = finding.next(self).await? {
+        loop {
+            let located = finding.next(self).await?;
             let outcome = self
                 .pool
                 .write_in(&located.mailbox, &located.expected)
@@ -169,14 +173,29 @@ impl Account {
                 return Ok((located, lease, selected));
             }
         }
-        Err(finding.end(self).await)
     }
 
-    fn finding(&self, id: &str) -> Result<Finding, Error> {
+    /// Where an object is that was somewhere else a moment ago; the bridge itself renames nothing while it is looked for.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when its mailbox is gone.
+    pub(super) async fn located_again(&self, located: &Located) -> Result<Located, Error> {
+        let _turn = self.turn_to_change().await?;
+        let tree = self.fresh_tree().await?;
+        let object = ObjectId {
+            mailbox: self.shown_key(&located.key),
+            uid: located.uid,
+        };
+        self.locate(&tree, &object).ok_or(Error::NotFound)
+    }
+
+    fn finding(&self, id: &str) -> Result<Finding<'_>, Error> {
         let object = self.seal.read_object(id).ok_or(Error::NotFound)?;
         Ok(Finding {
             object,
             trees: 0,
+            waited: false,
+            turn: None,
             last: None,
             refused: None,
         })
@@ -204,40 +223,68 @@ impl Account {
 const MOST_TREES: u8 = 6;
 
 /// Looking for the mailbox that an object's id means: in the tree at hand, then in a fresh one, then for as long as it moves.
-struct Finding {
+struct Finding<'a> {
     object: ObjectId,
     /// Trees looked at.
     trees: u8,
+    /// Whether a refusal without a reason was tried once more.
+    waited: bool,
+    /// Taken when it was not where it had just been: the bridge itself renames nothing meanwhile.
+    turn: Option<MutexGuard<'a, ()>>,
     /// Where it was looked for last.
     last: Option<MailboxName>,
-    /// The mailbox that was there and could not be opened.
-    refused: Option<(Located, Option<Code>)>,
+    /// The code with which it was refused there; else it was another mailbox.
+    refused: Option<Option<Code>>,
 }
 
-impl Finding {
-    /// Where the object may be; `None` when there is nowhere left to look.
-    async fn next(&mut self, account: &Account) -> Result<Option<Located>, Error> {
+impl<'a> Finding<'a> {
+    /// Where the object may be.
+    ///
+    /// # Errors
+    /// Why there is nowhere left to look.
+    async fn next(&mut self, account: &'a Account) -> Result<Located, Error> {
         while self.trees < MOST_TREES {
             let fresh = self.trees > 0;
+            if self.trees > 1 && self.turn.is_none() {
+                self.turn = Some(account.turn_to_change().await?);
+            }
             let tree = if fresh {
                 account.fresh_tree().await?
             } else {
                 account.tree().await?
             };
             self.trees += 1;
-            match account.locate(&tree, &self.object) {
-                // Where it was not to be had a moment ago.
-                Some(located) if self.trees > 2 && self.last.as_ref() == Some(&located.mailbox) => {
-                    return Ok(None);
+            let Some(located) = account.locate(&tree, &self.object) else {
+                if self.turn.is_some() {
+                    return Err(Error::NotFound);
                 }
-                Some(located) => return Ok(Some(located)),
-                None => self.refused = None,
-            }
-            if fresh {
-                return Ok(None);
+                // In the middle of a RENAME a mailbox may be listed under neither name.
+                self.trees = if fresh { 2 } else { 1 };
+                continue;
+            };
+            // The first fresh tree is worth a look in any case; after that only another place is.
+            let again = self.trees > 2 && self.last.as_ref() == Some(&located.mailbox);
+            match self.refused.take().filter(|_| again) {
+                None if again => return Err(Error::NotFound),
+                None => return Ok(located),
+                Some(code) => {
+                    let refused = account.refused_to_open(&located.key, &located.mailbox, code);
+                    match refused.await {
+                        Refused::Because(error) => return Err(error),
+                        Refused::Elsewhere => {}
+                        Refused::Perhaps(error) if self.waited => return Err(error),
+                        Refused::Perhaps(_) => {
+                            self.waited = true;
+                            sleep(LAG).await;
+                            return Ok(located);
+                        }
+                    }
+                }
             }
         }
-        Ok(None)
+        Err(Error::Unavailable(
+            "the folder is renamed all the time".to_owned(),
+        ))
     }
 
     /// What came of opening that mailbox; `None` when it was not to be had.
@@ -257,23 +304,10 @@ impl Finding {
                 command: "EXAMINE" | "SELECT",
                 code,
             }) => {
-                self.refused = Some((located, code));
+                self.refused = Some(code);
                 Ok(None)
             }
             Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Why it was not found.
-    async fn end(self, account: &Account) -> Error {
-        match self.refused {
-            Some((located, code)) => account
-                .refused_to_open(&located.key, &located.mailbox, code)
-                .await
-                .unwrap_or_else(|| {
-                    Error::Unavailable("the folder is renamed all the time".to_owned())
-                }),
-            None => Error::NotFound,
         }
     }
 }

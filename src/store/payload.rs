@@ -14,7 +14,7 @@ use super::{
     structure::{Structure, content_type_of, encoding_of},
 };
 use crate::{
-    imap::{Item, Lane, SectionName, response::BodyStructure},
+    imap::{self, Item, Lane, SectionName, response::BodyStructure},
     message::{Decoder, TransferEncoding},
     task,
 };
@@ -148,12 +148,21 @@ impl Account {
         } else {
             Lane::Small
         };
-        let (mailbox, expected) = (&located.mailbox, &located.expected);
-        let fetch = self
-            .pool
-            .fetch_alone(lane, mailbox, expected, located.uid, items)
-            .await?;
-        let fetch = fetch.flatten().ok_or(Error::NotFound)?;
+        let fetch = |located: Located, items| async move {
+            let (mailbox, expected) = (&located.mailbox, &located.expected);
+            self.pool
+                .fetch_alone(lane, mailbox, expected, located.uid, items)
+                .await
+        };
+        let fetched = match fetch(located.clone(), Arc::clone(&items) as _).await {
+            // Renamed since it was located.
+            Ok(None)
+            | Err(imap::Error::No {
+                command: "EXAMINE", ..
+            }) => fetch(self.located_again(located).await?, items).await,
+            fetched => fetched,
+        };
+        let fetch = fetched?.flatten().ok_or(Error::NotFound)?;
         let section = fetch
             .sections
             .into_iter()

@@ -5,12 +5,28 @@
     reason = "a server may say more than was asked, and codes are many: what is not named does not matter here"
 )]
 
+use std::time::Duration;
+
 use super::{Account, Error, id::MailboxKey};
 use crate::imap::{
     self, Command, Flag, MailboxName,
     pool::Lease,
     response::{Code, Untagged},
 };
+
+/// How long a session of Dovecot may not know of a RENAME in another that a LIST has shown already.
+pub(super) const LAG: Duration = Duration::from_millis(100);
+
+/// Why a mailbox was not opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// For this reason.
+    Because(Error),
+    /// It has another name by now.
+    Elsewhere,
+    /// It is listed, and may be opened as far as anybody says: it is worth another try after [`LAG`], and then it is this.
+    Perhaps(Error),
+}
 
 /// What an operation needs to be allowed (RFC 4314 §2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,29 +70,31 @@ impl Right {
 }
 
 impl Account {
-    /// A mailbox of the tree that was not opened; `None` when it has another name by now.
+    /// A mailbox of the tree that was not opened.
     pub(super) async fn refused_to_open(
         &self,
         key: &MailboxKey,
         mailbox: &MailboxName,
         code: Option<Code>,
-    ) -> Option<Error> {
+    ) -> Refused {
         match code {
             Some(Code::NonExistent) | None => {}
-            Some(code) => return Some(by_code("EXAMINE", code)),
+            Some(code) => return Refused::Because(by_code("EXAMINE", code)),
         }
         let tree = match self.fresh_tree().await {
             Ok(tree) => tree,
-            Err(error) => return Some(error),
+            Err(error) => return Refused::Because(error),
         };
         match tree.path(key).and_then(|path| tree.node(path)) {
-            None => return Some(Error::NotFound),
-            Some(node) if node.mailbox != *mailbox => return None,
-            Some(_) if code.is_some() => return Some(Error::NotFound),
+            None => return Refused::Because(Error::NotFound),
+            Some(node) if node.mailbox != *mailbox => return Refused::Elsewhere,
             Some(_) => {}
         }
-        Some(if self.lacks(None, mailbox, Right::Read).await {
-            Error::Forbidden
+        if self.lacks(None, mailbox, Right::Read).await {
+            return Refused::Because(Error::Forbidden);
+        }
+        Refused::Perhaps(if code.is_some() {
+            Error::NotFound
         } else {
             Error::Upstream("EXAMINE refused without a reason".to_owned())
         })

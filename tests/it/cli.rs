@@ -69,6 +69,14 @@ fn a_good_file_is_ok() {
 }
 
 #[test]
+fn passwords_in_plain_text_over_the_network_are_warned_of() {
+    let (_directory, file) = configuration(&STORE.replace("127.0.0.1", "imap.test"));
+    let (code, text) = run(&["check-config", &file]);
+    assert_eq!(code, Some(0));
+    assert!(text.contains("warning: stores[0].tls: off"), "{text}");
+}
+
+#[test]
 fn a_mistake_is_2_and_named_by_file_line_and_column() {
     let (_directory, file) = configuration(&format!("{STORE}prot = 143\n"));
     for arguments in [&["check-config", &file][..], &["serve", "--config", &file]] {

@@ -17,6 +17,7 @@ mod log;
 mod memory;
 mod metrics;
 mod objects;
+mod pool;
 mod smoke;
 mod state;
 mod support;

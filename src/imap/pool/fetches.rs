@@ -103,6 +103,11 @@ impl Fetches {
         batch
     }
 
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.fetches().values().map(Vec::len).sum()
+    }
+
     fn fetches(&self) -> MutexGuard<'_, HashMap<Wanted, Vec<Waiting>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

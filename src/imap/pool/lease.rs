@@ -7,7 +7,7 @@ use std::sync::{
 
 use tokio::runtime::Handle;
 
-use super::{Lane, Pool, slots::Member};
+use super::{Lane, Pool, state::Member};
 use crate::{
     imap::{
         MailboxName,

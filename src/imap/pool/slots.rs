@@ -3,111 +3,54 @@
 //! * A connection counts from before its socket is made until after it is gone ([`Slot`]); there are never more than the cap.
 //! * Who wants one is served in the order of coming; [`Lane::Bulk`] only while a connection is left for the others.
 //! * Connections are opened by tasks of their own. Whichever comes first, one that is released or one that was opened,
-//!   serves the first in the queue; who leaves disturbs nobody, and all who wait share what comes of a login.
+//!   serves the first in the queue; who leaves disturbs nobody, and all who waited when it began share what comes of it.
 //! * Where the server allows fewer connections than the cap, that is remembered for a while.
 //! * What is decided here under the lock is done after it; nothing waits.
 
 use std::{
-    collections::BTreeMap,
     sync::{Arc, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
 use tokio::{
-    runtime::Handle,
     sync::oneshot,
     time::{Instant, timeout_at},
 };
 
-use super::{Lease, Pool};
-use crate::{
-    imap::{
-        MailboxName,
-        connection::Connection,
-        error::Error,
-        measure::{self, Doing, Loss},
-        response::Code,
-        server::{AccountNumber, Need, Purpose},
-    },
-    task,
+use super::{
+    Lease, Pool,
+    opening::Opening,
+    state::{Grant, Lane, Member, Refusal, STALE, State, Waiting},
+};
+use crate::imap::{
+    MailboxName,
+    connection::Connection,
+    error::Error,
+    measure::{self, Doing, Loss},
+    server::{AccountNumber, Need},
 };
 
-/// How long a server's smaller cap is believed; then one more connection is tried.
-const CEILING_LIMIT: Duration = Duration::from_secs(60);
-/// The same when it only did not answer: so does one that has no process left for the login.
-const CEILING_MUTE: Duration = Duration::from_secs(10);
-/// The same when it could not be reached at all.
-const CEILING_AWAY: Duration = Duration::from_secs(1);
 /// What an account may use its only connection for while another has none and its own requests queue up.
 const SLICE: Duration = Duration::from_millis(100);
 
-/// What a connection is wanted for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lane {
-    /// Commands that are over soon.
-    Small,
-    /// Transfers that take a while: they leave a connection to the others, unless there is only one.
-    Bulk,
-}
-
-/// The connections of one account, and who waits for them.
-#[derive(Debug, Default)]
-pub(super) struct State {
-    /// At rest; the longest first.
-    idle: Vec<Member>,
-    /// Lent out.
-    leased: usize,
-    /// Lent out in the bulk lane.
-    bulk: usize,
-    /// All there are, also those being opened or closed.
-    open: usize,
-    /// Being opened for those who wait.
-    opening: usize,
-    small: BTreeMap<u64, Waiting>,
-    large: BTreeMap<u64, Waiting>,
-    /// Who wants to open one with credentials of its own.
-    proof: Option<oneshot::Sender<Slot>>,
-    /// One is being closed so that there is room.
-    making_room: bool,
-    /// What the server allows, and until when that is believed.
-    ceiling: Option<(usize, Instant)>,
-    /// Places in the queue given out.
-    places: u64,
-    /// Connections opened.
-    serials: u64,
-    /// Losses that no new connection has made good yet.
-    lost: Vec<Loss>,
-}
-
-/// A connection of the account.
-#[derive(Debug)]
-pub(super) struct Member {
-    pub(super) connection: Connection,
-    /// Counts up with each one opened.
-    serial: u64,
-    /// Whether it was told to rest.
-    parked: bool,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    mailbox: Option<MailboxName>,
-    /// Serial of the newest connection that will not do.
-    newer_than: u64,
-    grant: oneshot::Sender<Result<Lease, Error>>,
-}
-
-/// The room for one connection, until this is dropped.
+/// The room for one connection, until this is dropped. What follows from that is seen to by the connection, if there was
+/// one; else by whoever was to open it, who knows what has come of it.
 #[derive(Debug)]
 pub(in crate::imap) struct Slot {
     pool: Weak<Pool>,
     account: AccountNumber,
+    filled: bool,
 }
 
 impl Slot {
     /// Whose it is.
     pub(in crate::imap) fn account(&self) -> AccountNumber {
         self.account
+    }
+
+    /// There is a connection in it now.
+    pub(in crate::imap) fn fill(&mut self) {
+        self.filled = true;
     }
 
     /// The connection was lost, not closed.
@@ -124,21 +67,25 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         if let Some(pool) = self.pool.upgrade() {
-            pool.change(|state| {
+            {
+                let mut state = pool.state();
                 state.open -= 1;
                 state.making_room = false;
-            });
+            }
+            if self.filled {
+                pool.follow_up();
+            }
         }
     }
 }
 
 /// What was decided and is still to be done.
 #[derive(Default)]
-struct Todo {
-    leases: Vec<(oneshot::Sender<Result<Lease, Error>>, Lease)>,
-    refusals: Vec<(oneshot::Sender<Result<Lease, Error>>, Error)>,
+pub(super) struct Todo {
+    leases: Vec<(Grant, Lease)>,
+    refusals: Vec<Refusal>,
     proof: Option<(oneshot::Sender<Slot>, Slot)>,
-    openings: Vec<Slot>,
+    openings: Vec<(Opening, Slot)>,
 }
 
 /// A place in the queue, given up when this is dropped.
@@ -152,33 +99,6 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut state = self.pool.state();
         state.queue(self.lane).remove(&self.number);
-    }
-}
-
-/// A connection on its way; one that is dropped half-way was lost.
-struct Opening {
-    pool: Arc<Pool>,
-    over: bool,
-}
-
-impl Opening {
-    fn end(mut self, outcome: Result<Connection, Error>) {
-        self.over = true;
-        match outcome {
-            Ok(connection) => {
-                self.pool.state().opening -= 1;
-                self.pool.enter(connection);
-            }
-            Err(error) => self.pool.not_opened(&error),
-        }
-    }
-}
-
-impl Drop for Opening {
-    fn drop(&mut self) {
-        if !self.over {
-            self.pool.not_opened(&Error::Closed);
-        }
     }
 }
 
@@ -211,10 +131,27 @@ impl Pool {
             lane,
             number,
         };
-        let outcome = timeout_at(started + self.server.wait(), granted).await;
+        let deadline = started + self.server.wait();
+        let outcome = self.granted(granted, deadline).await;
         drop(place);
         measure::waited(started.elapsed());
-        outcome.map_err(|_| Error::Busy)?.map_err(|_| Error::Busy)?
+        outcome
+    }
+
+    async fn granted(
+        self: &Arc<Self>,
+        mut granted: oneshot::Receiver<Result<Lease, Error>>,
+        deadline: Instant,
+    ) -> Result<Lease, Error> {
+        loop {
+            let look_again = deadline.min(Instant::now() + STALE);
+            match timeout_at(look_again, &mut granted).await {
+                Ok(outcome) => return outcome.map_err(|_| Error::Busy)?,
+                Err(_) if Instant::now() >= deadline => return Err(Error::Busy),
+                // What was on its way may not come after all.
+                Err(_) => self.follow_up(),
+            }
+        }
     }
 
     /// A connection for a small command if one is at rest and nobody waits.
@@ -287,7 +224,8 @@ impl Pool {
             if member.connection.is_closed() || self.gives_way(state, &member) {
                 return;
             }
-            if state.proof.is_some() && state.open >= self.allowed(state) && !state.making_room {
+            if state.proof.is_some() && state.open >= state.allowed(self.cap) && !state.making_room
+            {
                 state.making_room = true;
                 return;
             }
@@ -316,9 +254,9 @@ impl Pool {
         idle.into_iter().map(|member| member.connection).collect()
     }
 
-    /// The server allows no more connections than there are, if there are any: whether there are.
-    pub(super) fn limited(&self) -> bool {
-        self.state().limited(CEILING_LIMIT)
+    /// Does what follows from what has changed already.
+    pub(super) fn follow_up(self: &Arc<Self>) {
+        self.change(|_| ());
     }
 
     /// Changes what is known, and does what follows from it.
@@ -332,17 +270,13 @@ impl Pool {
         outcome
     }
 
-    fn settle(
-        self: &Arc<Self>,
-        state: &mut State,
-        refusals: Vec<(oneshot::Sender<Result<Lease, Error>>, Error)>,
-    ) -> Todo {
+    pub(super) fn settle(self: &Arc<Self>, state: &mut State, refusals: Vec<Refusal>) -> Todo {
         let mut todo = Todo {
             refusals,
             ..Todo::default()
         };
         state.forget_closed();
-        let allowed = self.allowed(state);
+        let allowed = state.allowed(self.cap);
         state.proof.take_if(|proof| proof.is_closed());
         if state.open < allowed
             && let Some(proof) = state.proof.take()
@@ -366,12 +300,13 @@ impl Pool {
                 .push((waiting.grant, Lease::new(self, member, lane)));
         }
         let wanted = state.wanted(allowed);
-        while state.opening < wanted && state.open < allowed {
-            state.opening += 1;
-            todo.openings.push(self.new_slot(state));
+        let mut coming = state.coming();
+        while coming < wanted && state.open < allowed {
+            coming += 1;
+            todo.openings.push(self.new_opening(state));
         }
         // What is at rest now will not do, and there is no room for another.
-        let in_vain = state.proof.is_some() || (wanted > 0 && state.opening == 0);
+        let in_vain = state.proof.is_some() || (wanted > 0 && coming == 0);
         if in_vain && state.open >= allowed && !state.making_room && !state.idle.is_empty() {
             state.making_room = true;
             state.idle.remove(0);
@@ -394,13 +329,16 @@ impl Pool {
         }
     }
 
-    fn carry_out(self: &Arc<Self>, todo: Todo) {
-        for slot in todo.openings {
-            self.open_for_those_who_wait(slot);
+    pub(super) fn carry_out(self: &Arc<Self>, todo: Todo) {
+        for (opening, slot) in todo.openings {
+            opening.begin(slot);
         }
         // Whoever has left meanwhile gives back what it does not take.
-        if let Some((proof, slot)) = todo.proof {
-            drop(proof.send(slot));
+        if let Some((proof, slot)) = todo.proof
+            && let Err(slot) = proof.send(slot)
+        {
+            drop(slot);
+            self.follow_up();
         }
         for (grant, lease) in todo.leases {
             drop(grant.send(Ok(lease)));
@@ -410,168 +348,22 @@ impl Pool {
         }
     }
 
-    fn open_for_those_who_wait(self: &Arc<Self>, slot: Slot) {
-        // Without a runtime the process is ending, and nobody waits.
-        if Handle::try_current().is_err() {
-            return;
-        }
-        let opening = Opening {
-            pool: Arc::clone(self),
-            over: false,
-        };
-        task::spawn(async move {
-            let outcome = opening.pool.open(slot).await;
-            opening.end(outcome);
-        });
-    }
-
-    async fn open(self: &Arc<Self>, slot: Slot) -> Result<Connection, Error> {
-        let credentials = self.credentials().ok_or(Error::Login(None))?;
-        let deadline = Instant::now() + self.server.wait();
-        let needed = || {
-            let state = self.state();
-            state.wanted(self.allowed(&state)) > 0
-        };
-        // Boxed: the handshake's state is large and lives only here.
-        Box::pin(self.server.open(
-            slot,
-            self.need(),
-            &credentials,
-            Purpose::Work,
-            needed,
-            deadline,
-        ))
-        .await
-    }
-
-    /// A connection for those who wait came to nothing. While there are others they wait for those.
-    fn not_opened(self: &Arc<Self>, error: &Error) {
-        let todo = {
-            let mut state = self.state();
-            state.opening -= 1;
-            let wait_for_others = match error {
-                Error::Login(Some(Code::Limit)) => state.limited(CEILING_LIMIT),
-                Error::Timeout | Error::Closed | Error::Protocol(_) => state.limited(CEILING_MUTE),
-                Error::Connect(_) => state.limited(CEILING_AWAY),
-                // Only the time is up, and theirs will be soon.
-                Error::Busy => true,
-                Error::Login(_)
-                | Error::No { .. }
-                | Error::Bad(_)
-                | Error::Unsent
-                | Error::Unsupported(_)
-                | Error::Argument => false,
-            };
-            let refusals = if wait_for_others {
-                Vec::new()
-            } else {
-                state.refuse_all(error)
-            };
-            self.settle(&mut state, refusals)
-        };
-        self.carry_out(todo);
-    }
-
     /// Whether a connection just released is to be closed although its own account could use it.
     fn gives_way(&self, state: &State, member: &Member) -> bool {
         let last = state.usable() == 0;
         (!last || member.connection.age() > SLICE) && self.server.starving_beside(self.account)
     }
 
-    /// How many connections there may be now.
-    fn allowed(&self, state: &State) -> usize {
-        let ceiling = state
-            .ceiling
-            .filter(|(_, until)| Instant::now() < *until)
-            .map_or(self.cap, |(ceiling, _)| ceiling);
-        self.cap.min(ceiling).max(1)
-    }
-
-    fn new_slot(self: &Arc<Self>, state: &mut State) -> Slot {
+    pub(super) fn new_slot(self: &Arc<Self>, state: &mut State) -> Slot {
         state.open += 1;
         Slot {
             pool: Arc::downgrade(self),
             account: self.account,
+            filled: false,
         }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn queue(&mut self, lane: Lane) -> &mut BTreeMap<u64, Waiting> {
-        match lane {
-            Lane::Small => &mut self.small,
-            Lane::Bulk => &mut self.large,
-        }
-    }
-
-    /// Connections that work, or did when they were last seen.
-    fn usable(&self) -> usize {
-        self.idle.len() + self.leased
-    }
-
-    /// How many more may be lent out in the bulk lane.
-    fn bulk_room(&self, allowed: usize) -> usize {
-        (allowed - 1).max(1).saturating_sub(self.bulk)
-    }
-
-    /// Whose turn it is.
-    fn next(&self, allowed: usize) -> Option<(Lane, u64)> {
-        let small = self.small.keys().next().map(|place| (Lane::Small, *place));
-        let large = self.large.keys().next().map(|place| (Lane::Bulk, *place));
-        let large = large.filter(|_| self.bulk_room(allowed) > 0);
-        [small, large]
-            .into_iter()
-            .flatten()
-            .min_by_key(|(_, place)| *place)
-    }
-
-    /// How many could be served now if there were connections.
-    fn wanted(&self, allowed: usize) -> usize {
-        self.small.len() + self.large.len().min(self.bulk_room(allowed))
-    }
-
-    /// The connection at rest that suits best: with that mailbox open, with none, or whichever has rested the least, as it
-    /// is the least likely to be closed for its age.
-    fn take(&mut self, mailbox: Option<&MailboxName>, newer_than: u64) -> Option<Member> {
-        let mut best = None;
-        for (at, member) in self.idle.iter().enumerate() {
-            if member.serial <= newer_than {
-                continue;
-            }
-            let suits = match mailbox {
-                Some(mailbox) if member.connection.has_open(mailbox) => 2,
-                _ => u8::from(!member.connection.has_any_open()),
-            };
-            best = best.max(Some((suits, at)));
-        }
-        let mut member = best.map(|(_, at)| self.idle.remove(at))?;
-        member.parked = false;
-        Some(member)
-    }
-
-    fn forget_closed(&mut self) {
-        self.idle.retain(|member| !member.connection.is_closed());
-    }
-
-    /// Remembers that there can be no more connections than there are, if there are any: whether there are.
-    fn limited(&mut self, time: Duration) -> bool {
-        let others = self.usable() + self.opening;
-        if others > 0 {
-            self.ceiling = Some((others, Instant::now() + time));
-        }
-        others > 0
-    }
-
-    fn refuse_all(&mut self, error: &Error) -> Vec<(oneshot::Sender<Result<Lease, Error>>, Error)> {
-        let waiting = std::mem::take(&mut self.small)
-            .into_values()
-            .chain(std::mem::take(&mut self.large).into_values());
-        waiting
-            .map(|waiting| (waiting.grant, error.clone()))
-            .collect()
     }
 }

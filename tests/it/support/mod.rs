@@ -12,5 +12,6 @@ pub(crate) mod scripted;
 pub(crate) mod started;
 pub(crate) mod store;
 pub(crate) mod strict;
+pub(crate) mod turnstile;
 pub(crate) mod unpacked;
 pub(crate) mod witness;
