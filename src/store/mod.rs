@@ -29,6 +29,7 @@ use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use moka::future::Cache;
 use tokio::sync::mpsc;
 
@@ -37,6 +38,7 @@ pub use error::Error;
 pub use letter::{Attachment, AttachmentBytes, Octets};
 
 use crate::{
+    clock,
     config::{ObjectsConfig, StoreConfig},
     identity::{BoxId, Credentials},
     imap::{Capabilities, Pool, Server, connect::Endpoint, guard::Limits},
@@ -83,6 +85,8 @@ pub struct Store {
     structures: Cache<(String, MailboxKey, u32), Arc<Structure>>,
     /// Creations with the same key, one after the other.
     turns: Turns,
+    /// When it was made: what an earlier process was doing it did before.
+    since: DateTime<Utc>,
 }
 
 /// What all requests of one login share.
@@ -197,6 +201,7 @@ impl Store {
                 .weigher(move |_, structure: &Arc<Structure>| weight(structure.weight()))
                 .build(),
             turns: Turns::default(),
+            since: clock::now(),
         }))
     }
 
