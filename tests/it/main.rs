@@ -7,6 +7,7 @@ mod bed;
 mod cli;
 mod drain;
 mod encryption;
+mod exactly_once;
 mod faults;
 mod folders;
 mod guard;
