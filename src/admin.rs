@@ -1,4 +1,4 @@
-//! What operators' machines ask: whether the process lives, and whether it should get requests.
+//! What operators' machines ask: whether the process lives, whether it should get requests, and how it does.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout},
@@ -20,11 +21,12 @@ const FRESH: Duration = Duration::from_secs(1);
 /// How long a store may take for its greeting: load balancers give up on an answer after a few seconds.
 const GREETING: Duration = Duration::from_secs(2);
 
-/// `/livez` and `/readyz`.
+/// `/livez`, `/readyz` and `/metrics`.
 #[derive(Debug)]
 pub struct Admin {
     stores: Vec<Arc<Store>>,
     draining: CancellationToken,
+    metrics: PrometheusHandle,
     last: Mutex<Option<(Instant, Report)>>,
 }
 
@@ -38,10 +40,15 @@ struct Report {
 impl Admin {
     /// `draining` is cancelled at the end: from then on nobody should send more.
     #[must_use]
-    pub fn new(stores: Vec<Arc<Store>>, draining: CancellationToken) -> Self {
+    pub fn new(
+        stores: Vec<Arc<Store>>,
+        draining: CancellationToken,
+        metrics: PrometheusHandle,
+    ) -> Self {
         Self {
             stores,
             draining,
+            metrics,
             last: Mutex::new(None),
         }
     }
@@ -49,11 +56,14 @@ impl Admin {
     /// Answers one request.
     pub async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
         let (status, text) = match (request.uri().path(), request.method()) {
-            ("/livez" | "/readyz", method) if method != Method::GET && method != Method::HEAD => {
+            ("/livez" | "/readyz" | "/metrics", method)
+                if method != Method::GET && method != Method::HEAD =>
+            {
                 (StatusCode::METHOD_NOT_ALLOWED, "GET only\n".to_owned())
             }
             ("/livez", _) => (StatusCode::OK, "ok\n".to_owned()),
             ("/readyz", _) => self.ready().await,
+            ("/metrics", _) => (StatusCode::OK, self.metrics.render()),
             _ => (StatusCode::NOT_FOUND, "not found\n".to_owned()),
         };
         let body = Full::new(Bytes::from(text))
@@ -62,9 +72,15 @@ impl Admin {
         let mut response = Response::new(body);
         *response.status_mut() = status;
         let headers = response.headers_mut();
+        let content_type = if request.uri().path() == "/metrics" {
+            // The version of the Prometheus text format.
+            "text/plain; version=0.0.4; charset=utf-8"
+        } else {
+            "text/plain; charset=utf-8"
+        };
         headers.insert(
             header::CONTENT_TYPE,
-            header::HeaderValue::from_static("text/plain; charset=utf-8"),
+            header::HeaderValue::from_static(content_type),
         );
         headers.insert(
             header::CACHE_CONTROL,
@@ -129,6 +145,7 @@ async fn health(store: &Store, deadline: Duration) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -136,6 +153,10 @@ mod tests {
         config::{ObjectsConfig, StoreConfig, TlsMode},
         state::MemoryState,
     };
+
+    fn metrics() -> PrometheusHandle {
+        PrometheusBuilder::new().build_recorder().handle()
+    }
 
     fn store(name: &str, port: u16) -> Arc<Store> {
         let config = StoreConfig {
@@ -155,7 +176,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_any_store_that_answers_it_is_not_ready() {
-        let admin = Admin::new(vec![store("cpm", 1)], CancellationToken::new());
+        let admin = Admin::new(vec![store("cpm", 1)], CancellationToken::new(), metrics());
         let (status, text) = admin.ready().await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(
@@ -175,7 +196,7 @@ mod tests {
     #[tokio::test]
     async fn while_draining_it_is_not_ready_and_asks_no_store() {
         let draining = CancellationToken::new();
-        let admin = Admin::new(vec![store("cpm", 1)], draining.clone());
+        let admin = Admin::new(vec![store("cpm", 1)], draining.clone(), metrics());
         draining.cancel();
         assert_eq!(
             admin.ready().await,

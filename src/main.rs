@@ -84,7 +84,7 @@ async fn main() -> ExitCode {
             connect,
             user,
             password_file,
-        } => match load(&file) {
+        } => match load(&file).inspect(warn) {
             Ok(config) if connect => {
                 outcome(Box::pin(check(&config, user.zip(password_file))).await)
             }
@@ -127,6 +127,13 @@ fn load(file: &Path) -> Result<Config, ExitCode> {
         eprintln!("cpm-bridge: {}: {error}", file.display());
         ExitCode::from(2)
     })
+}
+
+/// Says what is allowed and yet a danger.
+fn warn(config: &Config) {
+    for warning in serve::warnings(config) {
+        eprintln!("cpm-bridge: warning: {warning}");
+    }
 }
 
 async fn check(config: &Config, login: Option<(String, PathBuf)>) -> anyhow::Result<()> {

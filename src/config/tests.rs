@@ -99,8 +99,8 @@ fn what_is_not_there_yet_says_so() {
 #[test]
 fn state_is_in_memory_or_in_a_file() {
     let url = |url: &str| {
-        Config::from_toml(&format!("[state]\nurl = {url:?}\n{STORE}"))
-            .map(|config| config.state.url)
+        let text = format!("[state]\nurl = {}\n{STORE}", serde_json::json!(url));
+        Config::from_toml(&text).map(|config| config.state.url)
     };
     assert_eq!(url("memory:"), Ok(StateUrl::Memory));
     for path in ["/var/lib/state", "///var/lib/state", "state.redb", "a b"] {
@@ -114,7 +114,7 @@ fn state_is_in_memory_or_in_a_file() {
         "file:",
         "redis://host",
         "/var/lib/state",
-        "file:\0",
+        "file:\\u0000",
     ] {
         let message = url(wrong).unwrap_err().to_string();
         assert_eq!(

@@ -170,6 +170,12 @@ impl Capabilities {
         self.has("BINARY") || self.revision_2()
     }
 
+    /// Whether mailbox names are UTF-8 (RFC 9051 §5.1); else they are modified UTF-7.
+    #[must_use]
+    pub fn utf_8_names(&self) -> bool {
+        self.revision_2()
+    }
+
     /// How the tree of mailboxes is read.
     #[must_use]
     pub fn listing(&self) -> Listing {

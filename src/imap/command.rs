@@ -119,7 +119,7 @@ impl Command {
 
     /// FETCH items in parentheses, in order.
     #[must_use]
-    pub fn items(mut self, items: &[Item<'_>]) -> Self {
+    pub fn items(mut self, items: &[Item]) -> Self {
         self.space();
         let items: Vec<String> = items.iter().map(ToString::to_string).collect();
         self.push(&format!("({})", items.join(" ")));
@@ -218,19 +218,19 @@ impl fmt::Debug for Command {
 }
 
 /// One thing to fetch. Everything is asked for with PEEK: reading never sets `\Seen`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Item<'a> {
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Item {
     /// Fixed items such as `UID FLAGS`.
     Fixed(&'static str),
     /// `BODY.PEEK[section]`, whole.
-    Body(&'a SectionName),
+    Body(SectionName),
     /// `BODY.PEEK[section]<offset.length>`.
-    Partial(&'a SectionName, u64, u64),
+    Partial(SectionName, u64, u64),
     /// `BINARY.SIZE[section]` (RFC 3516 §4.2).
-    BinarySize(&'a SectionName),
+    BinarySize(SectionName),
 }
 
-impl fmt::Display for Item<'_> {
+impl fmt::Display for Item {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Item::Fixed(items) => formatter.write_str(items),

@@ -43,6 +43,8 @@ pub(super) type Session = async_imap::Session<Guard<Stream>>;
 /// Where a server is and how it is reached.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
+    /// What the store is called in metrics.
+    pub store: Arc<str>,
     /// Host name or address.
     pub host: String,
     /// Port.
@@ -66,7 +68,7 @@ pub struct Endpoint {
 /// # Errors
 /// [`Error::Connect`] with the reason.
 pub async fn probe(endpoint: &Endpoint) -> Result<Capabilities, Error> {
-    let (mut client, capabilities) = greet(endpoint).await?;
+    let Greeted(mut client, capabilities) = greet(endpoint).await?;
     // RFC 9051 §6.1.3: leave politely; how the server takes it no longer matters.
     let _ = timeout(
         Duration::from_secs(1),
@@ -76,15 +78,29 @@ pub async fn probe(endpoint: &Endpoint) -> Result<Capabilities, Error> {
     Ok(capabilities)
 }
 
-/// Connects and logs in.
+/// A connection whose greeting was read, and what the server can do before a login.
+#[derive(Debug)]
+pub(super) struct Greeted(Client<Guard<Stream>>, Capabilities);
+
+/// TCP, TLS, greeting and the capabilities before login.
 ///
 /// # Errors
-/// [`Error::Connect`] before the login, [`Error::Login`] when it is refused, [`Error::Timeout`] and [`Error::Closed`] during it.
+/// [`Error::Connect`].
+pub(super) async fn greet(endpoint: &Endpoint) -> Result<Greeted, Error> {
+    timeout(endpoint.connect_timeout, greet_unhurried(endpoint))
+        .await
+        .map_err(|_| Error::Connect("no greeting within the deadline".to_owned()))?
+}
+
+/// Logs in.
+///
+/// # Errors
+/// [`Error::Login`] when it is refused, [`Error::Timeout`] and [`Error::Closed`].
 pub(super) async fn login(
     endpoint: &Endpoint,
+    Greeted(client, before): Greeted,
     credentials: &Credentials,
 ) -> Result<(Session, Capabilities), Error> {
-    let (client, before) = greet(endpoint).await?;
     let mut session = timeout(
         endpoint.command_timeout,
         authenticate(client, &before, credentials),
@@ -110,16 +126,7 @@ pub(super) async fn login(
     Ok((session, capabilities))
 }
 
-/// TCP, TLS, greeting and the capabilities before login.
-async fn greet(endpoint: &Endpoint) -> Result<(Client<Guard<Stream>>, Capabilities), Error> {
-    timeout(endpoint.connect_timeout, greet_unhurried(endpoint))
-        .await
-        .map_err(|_| Error::Connect("no greeting within the deadline".to_owned()))?
-}
-
-async fn greet_unhurried(
-    endpoint: &Endpoint,
-) -> Result<(Client<Guard<Stream>>, Capabilities), Error> {
+async fn greet_unhurried(endpoint: &Endpoint) -> Result<Greeted, Error> {
     let tcp = TcpStream::connect((endpoint.host.as_str(), endpoint.port))
         .await
         .map_err(connect_error)?;
@@ -137,7 +144,7 @@ async fn greet_unhurried(
                 .await
                 .map_err(connect_failed)?,
         };
-        return Ok((client, capabilities));
+        return Ok(Greeted(client, capabilities));
     }
     let capabilities = match announced {
         Some(capabilities) => capabilities,
@@ -150,7 +157,7 @@ async fn greet_unhurried(
     let capabilities = ask_capabilities(&mut client)
         .await
         .map_err(connect_failed)?;
-    Ok((client, capabilities))
+    Ok(Greeted(client, capabilities))
 }
 
 /// Reads the greeting; its capabilities if it names them.
@@ -247,10 +254,15 @@ async fn authenticate(
             .into_iter()
             .find_map(|response| match response {
                 Response::Tagged(Tagged {
-                    status: Status::No | Status::Bad,
+                    status: Status::No,
                     code,
                     ..
                 }) => Some(Error::Login(code)),
+                // Nobody has looked at the password.
+                Response::Tagged(Tagged {
+                    status: Status::Bad,
+                    ..
+                }) => Some(Error::Bad("LOGIN")),
                 _ => None,
             });
         refusal.unwrap_or(Error::Closed)

@@ -6,22 +6,23 @@
 //! * A connection that was selected for writing is examined again when it is parked, or it would take `\Recent` from
 //!   mail that arrives later.
 //! * When a deadline passes the connection is closed: what the server does with the command is not known.
+//! * A command that fits one write is written at once; fetches go out together with the NOOP before them (`fetch`).
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "a server may say more than was asked, and codes are many: what is not named does not matter here"
 )]
 
 mod append;
+mod fetch;
 
 use std::{
-    future::Future,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use tokio::{
     io::AsyncWriteExt,
-    sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     time::{Instant, sleep, timeout},
 };
 use tracing::{Instrument, Span, debug};
@@ -29,14 +30,17 @@ use tracing::{Instrument, Span, debug};
 use super::{
     MailboxName,
     capability::Capabilities,
-    command::Command,
+    command::{Command, Segment},
     connect::{self, Endpoint, Session, next},
     error::Error,
+    measure::{Commands, Doing, Loss, Presence},
     response::{Code, Response, Status, Tagged, Untagged},
+    server::Held,
 };
-use crate::{identity::Credentials, task};
+use crate::task;
 
-pub use append::Message;
+pub use self::append::Message;
+pub(super) use self::fetch::Looked;
 
 /// Most untagged responses kept of one command; far beyond what our commands ask for.
 const MOST_UNTAGGED: usize = 1_000_000;
@@ -74,7 +78,7 @@ pub struct Selected {
 }
 
 /// What a mailbox must answer to be the one that is meant, whatever its name is by now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Expected {
     /// UIDVALIDITY.
     pub uid_validity: u32,
@@ -109,13 +113,8 @@ pub struct Connection {
     requests: mpsc::Sender<Request>,
     selected: Arc<Mutex<Option<MailboxName>>>,
     capabilities: Arc<Capabilities>,
-}
-
-/// What a parked connection gives way to.
-#[derive(Debug, Clone)]
-pub struct Yielding {
-    /// Rung when another account needs a connection and none is left.
-    pub pressure: Arc<Notify>,
+    presence: Arc<Presence>,
+    opened: Instant,
 }
 
 #[derive(Debug)]
@@ -128,6 +127,7 @@ struct Request {
 #[derive(Debug)]
 enum Work {
     Run(Command),
+    Fetch(MailboxName, Expected, Vec<Command>),
     Open(MailboxName, Expected, Mode),
     Append(MailboxName, Vec<Message>),
     AppendEach(MailboxName, Vec<Message>),
@@ -141,23 +141,21 @@ enum Reply {
     Completion(Completion),
     Each(Vec<Result<Completion, Error>>),
     Selected(Selected),
+    Looked(Option<Looked>),
     Nothing,
 }
 
 impl Connection {
-    /// Connects, logs in, and starts the task. The permit is given back when the connection is gone.
-    ///
-    /// # Errors
-    /// As for [`connect::probe`], and [`Error::Login`].
-    pub async fn open(
+    /// Starts the task of a session. What is held for it is given back when it is gone.
+    pub(super) fn start(
         endpoint: &Endpoint,
-        credentials: &Credentials,
-        yielding: Yielding,
-        permit: OwnedSemaphorePermit,
-    ) -> Result<Self, Error> {
-        let (session, capabilities) = connect::login(endpoint, credentials).await?;
+        session: Session,
+        capabilities: Capabilities,
+        held: Held,
+    ) -> Self {
         let capabilities = Arc::new(capabilities);
         let selected = Arc::new(Mutex::new(None));
+        let presence = Arc::clone(&held.presence);
         let (requests, receiver) = mpsc::channel(8);
         let driver = Driver {
             session,
@@ -168,14 +166,17 @@ impl Connection {
             selection: None,
             shown: Arc::clone(&selected),
             parked: false,
-            yielding,
+            tags: 0,
+            times: Commands::new(&endpoint.store),
         };
-        task::spawn(driver.drive(receiver, permit).instrument(Span::none()));
-        Ok(Self {
+        task::spawn(driver.drive(receiver, held).instrument(Span::none()));
+        Self {
             requests,
             selected,
             capabilities,
-        })
+            presence,
+            opened: Instant::now(),
+        }
     }
 
     /// What this server can do.
@@ -200,6 +201,24 @@ impl Connection {
             == Some(mailbox)
     }
 
+    /// Whether a mailbox is open on it.
+    pub(super) fn has_any_open(&self) -> bool {
+        self.selected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
+    }
+
+    /// How long it has been open.
+    pub(super) fn age(&self) -> Duration {
+        self.opened.elapsed()
+    }
+
+    /// Counts it among those that do this.
+    pub(super) fn is(&self, doing: Doing) {
+        self.presence.set(doing);
+    }
+
     /// Runs a command to its tagged OK.
     ///
     /// # Errors
@@ -207,7 +226,29 @@ impl Connection {
     pub async fn run(&self, command: Command) -> Result<Completion, Error> {
         match self.request(Work::Run(command)).await? {
             Reply::Completion(completion) => Ok(completion),
-            Reply::Each(_) | Reply::Selected(_) | Reply::Nothing => Err(Error::Closed),
+            Reply::Each(_) | Reply::Selected(_) | Reply::Looked(_) | Reply::Nothing => {
+                Err(Error::Closed)
+            }
+        }
+    }
+
+    /// Fetches from a mailbox, which is examined first unless it is open; a round trip when it is. Each command is a UID
+    /// FETCH, which changes nothing. `None` when it is not the mailbox expected.
+    ///
+    /// # Errors
+    /// As for [`Self::run`].
+    pub(super) async fn fetch(
+        &self,
+        mailbox: &MailboxName,
+        expected: &Expected,
+        commands: Vec<Command>,
+    ) -> Result<Option<Looked>, Error> {
+        let work = Work::Fetch(mailbox.clone(), expected.clone(), commands);
+        match self.request(work).await? {
+            Reply::Looked(looked) => Ok(looked),
+            Reply::Completion(_) | Reply::Each(_) | Reply::Selected(_) | Reply::Nothing => {
+                Err(Error::Closed)
+            }
         }
     }
 
@@ -227,7 +268,9 @@ impl Connection {
             .await?
         {
             Reply::Selected(selected) => Ok(selected),
-            Reply::Completion(_) | Reply::Each(_) | Reply::Nothing => Err(Error::Closed),
+            Reply::Completion(_) | Reply::Each(_) | Reply::Looked(_) | Reply::Nothing => {
+                Err(Error::Closed)
+            }
         }
     }
 
@@ -248,7 +291,9 @@ impl Connection {
             .await?
         {
             Reply::Completion(completion) => Ok(completion),
-            Reply::Each(_) | Reply::Selected(_) | Reply::Nothing => Err(Error::Closed),
+            Reply::Each(_) | Reply::Selected(_) | Reply::Looked(_) | Reply::Nothing => {
+                Err(Error::Closed)
+            }
         }
     }
 
@@ -271,7 +316,9 @@ impl Connection {
             .await
         {
             Ok(Reply::Each(outcomes)) => outcomes,
-            Ok(Reply::Completion(_) | Reply::Selected(_) | Reply::Nothing) => none(Error::Closed),
+            Ok(Reply::Completion(_) | Reply::Selected(_) | Reply::Looked(_) | Reply::Nothing) => {
+                none(Error::Closed)
+            }
             Err(error) => none(error),
         }
     }
@@ -329,18 +376,20 @@ struct Driver {
     selection: Option<Selected>,
     shown: Arc<Mutex<Option<MailboxName>>>,
     parked: bool,
-    yielding: Yielding,
+    /// Commands sent so far.
+    tags: u64,
+    times: Commands,
 }
 
 /// Why the task ends.
 enum End {
     Logout(Option<oneshot::Sender<Result<Reply, Error>>>),
-    Broken,
+    Broken(Loss),
 }
 
 impl Driver {
-    async fn drive(mut self, mut requests: mpsc::Receiver<Request>, permit: OwnedSemaphorePermit) {
-        let end = self.serve(&mut requests).await;
+    async fn drive(mut self, mut requests: mpsc::Receiver<Request>, held: Held) {
+        let end = self.serve(&mut requests, &held).await;
         // From here on `is_closed` holds; whoever was quicker is told that nothing was sent.
         requests.close();
         while let Ok(request) = requests.try_recv() {
@@ -350,7 +399,14 @@ impl Driver {
             };
             let _ = request.reply.send(Err(error));
         }
-        if let End::Logout(reply) = end {
+        let reply = match end {
+            End::Logout(reply) => Some(reply),
+            End::Broken(loss) => {
+                held.slot().lost(loss);
+                None
+            }
+        };
+        if let Some(reply) = reply {
             // RFC 9051 §6.1.3: the server says BYE and closes; a second is enough for that.
             let _ = timeout(
                 Duration::from_secs(1),
@@ -362,13 +418,12 @@ impl Driver {
             }
         }
         drop(self.session);
-        drop(permit);
+        drop(held);
     }
 
-    async fn serve(&mut self, requests: &mut mpsc::Receiver<Request>) -> End {
+    async fn serve(&mut self, requests: &mut mpsc::Receiver<Request>, held: &Held) -> End {
         loop {
             let rest = sleep(self.idle_timeout);
-            let pressure = Arc::clone(&self.yielding.pressure);
             let request = tokio::select! {
                 biased;
                 request = requests.recv() => match request {
@@ -382,22 +437,28 @@ impl Driver {
                         continue;
                     }
                     Ok(_) => continue,
-                    Err(_) => return End::Broken,
+                    Err(error) => return End::Broken(Loss::of(&error).unwrap_or(Loss::Closed)),
                 },
-                () = pressure.notified(), if self.parked => return End::Logout(None),
+                () = held.wanted(), if self.parked => return End::Logout(None),
                 () = rest, if self.parked => return End::Logout(None),
             };
             if let Work::Close = request.work {
                 return End::Logout(Some(request.reply));
             }
             let outcome = self.perform(request.work).instrument(request.span).await;
-            let broken = match &outcome {
-                Ok(Reply::Each(outcomes)) => outcomes.iter().any(ends_connection),
-                outcome => ends_connection(outcome),
+            let loss = match &outcome {
+                Ok(Reply::Each(outcomes)) => outcomes
+                    .iter()
+                    .find_map(|outcome| outcome.as_ref().err().and_then(Loss::of)),
+                outcome => outcome.as_ref().err().and_then(Loss::of),
             };
+            if loss.is_some() {
+                // Whoever is told so finds it closed.
+                requests.close();
+            }
             let _ = request.reply.send(outcome);
-            if broken {
-                return End::Broken;
+            if let Some(loss) = loss {
+                return End::Broken(loss);
             }
         }
     }
@@ -406,6 +467,10 @@ impl Driver {
         self.parked = matches!(work, Work::Park);
         match work {
             Work::Run(command) => self.execute(&command).await.map(Reply::Completion),
+            Work::Fetch(mailbox, expected, commands) => self
+                .fetch(mailbox, &expected, commands)
+                .await
+                .map(Reply::Looked),
             Work::Open(mailbox, expected, mode) => self
                 .open(mailbox, &expected, mode)
                 .await
@@ -507,20 +572,22 @@ impl Driver {
         let outcome = timeout(deadline, self.exchange(command))
             .await
             .unwrap_or(Err(Error::Timeout));
-        self.log(command.name(), started, outcome.as_ref().err());
+        self.note(command.name(), &outcome, started);
         outcome
     }
 
-    #[expect(
-        clippy::unused_self,
-        reason = "each line of a connection goes through here"
-    )]
-    fn log(&self, command: &'static str, started: Instant, error: Option<&Error>) {
+    /// Logs and times a command that has ended.
+    fn note<T>(&mut self, command: &'static str, outcome: &Result<T, Error>, started: Instant) {
+        let duration = started.elapsed();
         debug!(
             imap.command = command,
-            imap.result = error.map_or("OK".to_owned(), ToString::to_string),
-            imap.microseconds = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            imap.result = outcome
+                .as_ref()
+                .err()
+                .map_or("OK".to_owned(), ToString::to_string),
+            imap.microseconds = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
         );
+        self.times.record(command, outcome, duration);
     }
 
     async fn exchange(&mut self, command: &Command) -> Result<Completion, Error> {
@@ -530,7 +597,7 @@ impl Driver {
         let mut segments = command.segments(self.literal_plus).into_iter().peekable();
         let first = segments.next().ok_or(Error::Argument)?;
         let before = self.session.get_ref().taken();
-        let tag = self.send_first(&first.bytes).await?;
+        let tag = self.send_first(&first).await?;
         let mut completion = Completion::default();
         loop {
             match next(&mut self.session).await? {
@@ -544,7 +611,7 @@ impl Driver {
                         continue;
                     };
                     let last = segments.peek().is_none();
-                    self.send(&segment.bytes, last).await?;
+                    self.send(segment.bytes, last).await?;
                 }
                 Response::Untagged(data) => {
                     self.observe(&data);
@@ -560,40 +627,32 @@ impl Driver {
         }
     }
 
-    /// Sends the first segment by way of async-imap, which gives the tag and ends the line; the rest of the segment follows.
-    async fn send_first(&mut self, bytes: &[u8]) -> Result<String, Error> {
-        let (line, rest) = match bytes.windows(2).position(|pair| pair == b"\r\n") {
-            Some(at) => (&bytes[..at], Some(&bytes[at + 2..])),
-            None => (bytes, None),
-        };
-        let line = std::str::from_utf8(line).map_err(|_| Error::Argument)?;
-        let tag = self
-            .session
-            .run_command(line)
-            .await
-            .map_err(|_| Error::Closed)?;
-        if let Some(rest) = rest.filter(|rest| !rest.is_empty()) {
-            self.send(rest, true).await?;
-        }
-        Ok(tag.0)
+    /// Sends the first segment of a command; its tag.
+    async fn send_first(&mut self, first: &Segment) -> Result<String, Error> {
+        let tag = self.next_tag();
+        let mut line = format!("{tag} ").into_bytes();
+        line.extend_from_slice(&first.bytes);
+        self.send(line, !first.wait).await?;
+        Ok(tag)
     }
 
-    fn send(&mut self, bytes: &[u8], last: bool) -> impl Future<Output = Result<(), Error>> {
-        let mut whole = bytes.to_vec();
-        if last {
-            whole.extend_from_slice(b"\r\n");
+    /// A tag of our own: async-imap would write tag, command and line end in pieces, and each piece is a packet.
+    fn next_tag(&mut self) -> String {
+        self.tags += 1;
+        format!("C{}", self.tags)
+    }
+
+    async fn send(&mut self, mut bytes: Vec<u8>, ends: bool) -> Result<(), Error> {
+        // What waits for the server to ask for a literal ends in its own line end.
+        if ends {
+            bytes.extend_from_slice(b"\r\n");
         }
         let guard = self.session.get_mut();
-        async move {
-            guard
-                .write_all(&whole)
-                .await
-                .map_err(|error| connect::read_error(&error))?;
-            guard
-                .flush()
-                .await
-                .map_err(|error| connect::read_error(&error))
-        }
+        let written = async {
+            guard.write_all(&bytes).await?;
+            guard.flush().await
+        };
+        written.await.map_err(|error| connect::read_error(&error))
     }
 }
 
@@ -619,14 +678,6 @@ impl Selected {
     }
 }
 
-/// Whether the connection cannot be used after this.
-fn ends_connection<T>(outcome: &Result<T, Error>) -> bool {
-    matches!(
-        outcome,
-        Err(Error::Closed | Error::Unsent | Error::Timeout | Error::Protocol(_))
-    )
-}
-
 fn finish(name: &'static str, tagged: Tagged, completion: Completion) -> Result<Completion, Error> {
     match tagged.status {
         Status::Ok => Ok(Completion {
@@ -635,7 +686,7 @@ fn finish(name: &'static str, tagged: Tagged, completion: Completion) -> Result<
         }),
         Status::No => Err(Error::No {
             command: name,
-            code: tagged.code,
+            code: tagged.code.filter(Code::is_reason),
         }),
         Status::Bad | Status::PreAuth | Status::Bye => Err(Error::Bad(name)),
     }

@@ -39,6 +39,17 @@ impl MailboxName {
         Ok(Self::from_wire(encode(text)))
     }
 
+    /// A name from text, for a server that takes UTF-8 (RFC 9051 §5.1).
+    ///
+    /// # Errors
+    /// As for [`Self::from_text`].
+    pub fn from_utf_8(text: &str) -> Result<Self, InvalidName> {
+        if text.is_empty() || text.contains(['\r', '\n', '\0']) {
+            return Err(InvalidName);
+        }
+        Ok(Self::from_wire(text))
+    }
+
     /// The bytes for the wire, unquoted.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

@@ -1,100 +1,58 @@
 //! The connections of one account: few, reused, bounded.
 //!
-//! * Never more connections than the account's cap and the server's cap allow, idle ones included.
+//! * Never more connections than the account's cap and the server's cap allow, idle ones included (`slots`).
 //! * A connection that has the wanted mailbox open comes first, then one with none open, then any, then a new one.
-//! * Who finds none free waits for a bounded time, then is told [`Error::Busy`].
+//! * Who finds none free waits for a bounded time, in the order of coming, then is told [`Error::Busy`].
+//! * Fetches of one mailbox that wait are merged (`fetches`).
 //! * A read that met a closed connection is run once more on a fresh one; a write never is.
 
+mod fetches;
+mod lease;
+mod opening;
+mod slots;
+mod state;
+#[cfg(test)]
+mod tests;
+
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use tokio::{
-    runtime::Handle,
-    sync::{Notify, OwnedSemaphorePermit, Semaphore},
-    time::timeout,
-};
+use tokio::time::{Instant, sleep};
 
+pub(super) use self::slots::Slot;
+use self::{
+    fetches::{Fetches, Wanted},
+    state::State,
+};
+pub use self::{lease::Lease, state::Lane};
 use super::{
     MailboxName,
     capability::Capabilities,
-    command::Command,
-    connect::{self, Endpoint},
-    connection::{Completion, Connection, Expected, Message, Mode, Selected, Yielding},
+    command::{Command, Item},
+    connection::{Completion, Expected, Message, Mode, Selected},
     error::Error,
+    response::{Code, Fetch},
+    server::{AccountNumber, Purpose, Server},
 };
-use crate::{identity::Credentials, task};
+use crate::identity::Credentials;
 
-/// One IMAP server and what its accounts share: the cap on all connections.
-#[derive(Debug)]
-pub struct Server {
-    endpoint: Endpoint,
-    permits: Arc<Semaphore>,
-    pressure: Arc<Notify>,
-    wait: Duration,
-}
-
-impl Server {
-    /// `connections` is the cap on all connections, `wait` the longest wait for one of them.
-    #[must_use]
-    pub fn new(endpoint: Endpoint, connections: usize, wait: Duration) -> Self {
-        Self {
-            endpoint,
-            permits: Arc::new(Semaphore::new(connections)),
-            pressure: Arc::new(Notify::new()),
-            wait,
-        }
-    }
-
-    /// Connects, reads the greeting and takes leave.
-    ///
-    /// # Errors
-    /// [`Error::Connect`] with the reason.
-    pub async fn probe(&self) -> Result<Capabilities, Error> {
-        connect::probe(&self.endpoint).await
-    }
-
-    async fn connect(&self, credentials: &Credentials) -> Result<Connection, Error> {
-        let permit = self.permit().await?;
-        let yielding = Yielding {
-            pressure: Arc::clone(&self.pressure),
-        };
-        // Boxed: the handshake's state is large and lives only here.
-        Box::pin(Connection::open(
-            &self.endpoint,
-            credentials,
-            yielding,
-            permit,
-        ))
-        .await
-    }
-
-    async fn permit(&self) -> Result<OwnedSemaphorePermit, Error> {
-        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
-            return Ok(permit);
-        }
-        // Some other account's connection at rest gives way.
-        self.pressure.notify_one();
-        timeout(self.wait, Arc::clone(&self.permits).acquire_owned())
-            .await
-            .map_err(|_| Error::Busy)?
-            .map_err(|_| Error::Busy)
-    }
-}
+/// How long a server may take to notice that a connection has ended, when it allows no more of them.
+const NOTICE: Duration = Duration::from_millis(300);
+/// Octets of a message to append from which on it is a transfer of its own.
+const BULK_MESSAGE: u64 = 64 * 1024;
 
 /// The connections of one account.
 #[derive(Debug)]
 pub struct Pool {
     server: Arc<Server>,
+    account: AccountNumber,
+    cap: usize,
     credentials: Mutex<Option<Credentials>>,
     capabilities: Mutex<Option<Arc<Capabilities>>>,
-    cap: usize,
-    permits: Arc<Semaphore>,
-    idle: Mutex<Vec<Connection>>,
+    state: Mutex<State>,
+    fetches: Fetches,
 }
 
 impl Pool {
@@ -103,30 +61,51 @@ impl Pool {
     pub fn new(server: Arc<Server>, cap: usize) -> Self {
         Self {
             server,
+            account: AccountNumber::next(),
+            cap,
             credentials: Mutex::new(None),
             capabilities: Mutex::new(None),
-            cap,
-            permits: Arc::new(Semaphore::new(cap)),
-            idle: Mutex::new(Vec::new()),
+            state: Mutex::default(),
+            fetches: Fetches::default(),
         }
     }
 
     /// Logs in afresh: the proof that the credentials are good. The connection stays for the work to come, and the
-    /// credentials for the connections to come.
+    /// credentials for the connections to come. For one caller at a time.
     ///
     /// # Errors
     /// [`Error::Login`] when the server refuses them; else why it could not be asked.
-    pub async fn prove(&self, credentials: Credentials) -> Result<(), Error> {
-        let _permit = self.permit().await?;
-        self.make_room().await;
-        let connection = self.connect(&credentials).await?;
-        *self
-            .credentials
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(credentials);
-        connection.park();
-        self.idle().push(connection);
-        Ok(())
+    pub async fn prove(self: &Arc<Self>, credentials: Credentials) -> Result<(), Error> {
+        let deadline = Instant::now() + self.server.wait();
+        loop {
+            let slot = self.slot(deadline).await?;
+            let need = self.need();
+            // Boxed: the handshake's state is large and lives only here.
+            let open =
+                self.server
+                    .open(slot, need, &credentials, Purpose::Proof, || true, deadline);
+            let outcome = Box::pin(open).await;
+            if outcome.is_err() {
+                self.follow_up();
+            }
+            match outcome {
+                Ok(connection) => {
+                    *self
+                        .credentials
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner) = Some(credentials);
+                    self.enter(connection);
+                    return Ok(());
+                }
+                // One of those there are has to end first.
+                Err(Error::Login(Some(Code::Limit)))
+                    if self.limited() && Instant::now() + NOTICE < deadline =>
+                {
+                    sleep(NOTICE).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// What the server can do for this account, as the last login showed.
@@ -144,50 +123,91 @@ impl Pool {
     /// Runs a command that needs no mailbox, such as LIST or STATUS. It must change nothing: it may be run twice.
     ///
     /// # Errors
-    /// As for [`Connection::run`], and [`Error::Busy`].
+    /// As for [`Lease::run`], and [`Error::Busy`].
     pub async fn read(self: &Arc<Self>, command: Command) -> Result<Completion, Error> {
-        let lease = self.lease(None, false).await?;
+        let lease = self.lease(Lane::Small, None, 0).await?;
         match lease.run(command.clone()).await {
             Err(Error::Closed) => {}
             outcome => return outcome,
         }
-        drop(lease);
-        self.lease(None, true).await?.run(command).await
+        self.afresh(lease, None).await?.run(command).await
     }
 
     /// Examines a mailbox and runs a command in it that changes nothing: it may be run twice. `None` when it is not
     /// the mailbox expected; nothing was run then.
     ///
     /// # Errors
-    /// As for [`Connection::run`], and [`Error::Busy`].
+    /// As for [`Lease::run`], and [`Error::Busy`].
     pub async fn read_in(
         self: &Arc<Self>,
         mailbox: &MailboxName,
         expected: &Expected,
         command: Command,
     ) -> Result<Option<(Selected, Completion)>, Error> {
-        let lease = self.lease(Some(mailbox), false).await?;
+        let lease = self.lease(Lane::Small, Some(mailbox), 0).await?;
         match lease.examine(mailbox, expected, command.clone()).await {
             Err(Error::Closed) => {}
             outcome => return outcome,
         }
-        drop(lease);
-        self.lease(Some(mailbox), true)
+        self.afresh(lease, Some(mailbox))
             .await?
             .examine(mailbox, expected, command)
             .await
     }
 
+    /// Fetches from a message, together with whoever waits for the same of this mailbox. `None` when it is not the
+    /// mailbox expected; inside it, when it has no such message.
+    ///
+    /// The items must include the UID. All that the server said of the message is in one value, later over earlier.
+    ///
+    /// # Errors
+    /// As for [`Lease::run`], and [`Error::Busy`].
+    pub async fn fetch(
+        self: &Arc<Self>,
+        mailbox: &MailboxName,
+        expected: &Expected,
+        uid: u32,
+        items: Arc<[Item]>,
+    ) -> Result<Option<Option<Fetch>>, Error> {
+        let wanted = Wanted {
+            mailbox: mailbox.clone(),
+            expected: expected.clone(),
+            items,
+        };
+        self.fetch_merged(wanted, uid).await
+    }
+
+    /// The same alone, for parts of a message that nobody else is likely to want.
+    ///
+    /// # Errors
+    /// As for [`Self::fetch`].
+    pub async fn fetch_alone(
+        self: &Arc<Self>,
+        lane: Lane,
+        mailbox: &MailboxName,
+        expected: &Expected,
+        uid: u32,
+        items: Arc<[Item]>,
+    ) -> Result<Option<Option<Fetch>>, Error> {
+        let wanted = Wanted {
+            mailbox: mailbox.clone(),
+            expected: expected.clone(),
+            items,
+        };
+        let lease = self.lease(lane, Some(mailbox), 0).await?;
+        self.fetch_one(lease, lane, &wanted, uid).await
+    }
+
     /// Appends messages to a mailbox, once; several only where the server has MULTIAPPEND (RFC 3502).
     ///
     /// # Errors
-    /// As for [`Connection::append`], and [`Error::Busy`].
+    /// As for [`Lease::append`], and [`Error::Busy`].
     pub async fn append(
         self: &Arc<Self>,
         mailbox: &MailboxName,
         messages: Vec<Message>,
     ) -> Result<Completion, Error> {
-        self.lease(None, false)
+        self.lease(lane_of(&messages), None, 0)
             .await?
             .append(mailbox, messages)
             .await
@@ -202,28 +222,26 @@ impl Pool {
         mailbox: &MailboxName,
         messages: Vec<Message>,
     ) -> Result<Vec<Result<Completion, Error>>, Error> {
-        let lease = self.lease(None, false).await?;
-        lease.in_flight.store(true, Ordering::Relaxed);
-        let outcomes = lease.connection()?.append_each(mailbox, messages).await;
-        lease.in_flight.store(false, Ordering::Relaxed);
-        Ok(outcomes)
+        self.lease(lane_of(&messages), None, 0)
+            .await?
+            .append_each(mailbox, messages)
+            .await
     }
 
     /// A connection with the mailbox open for writing, `None` when it is not the mailbox expected. Only this step is repeated
     /// when the connection found was closed.
     ///
     /// # Errors
-    /// As for [`Connection::run`], and [`Error::Busy`].
+    /// As for [`Lease::run`], and [`Error::Busy`].
     pub async fn write_in(
         self: &Arc<Self>,
         mailbox: &MailboxName,
         expected: &Expected,
     ) -> Result<Option<(Lease, Selected)>, Error> {
-        let mut lease = self.lease(Some(mailbox), false).await?;
+        let mut lease = self.lease(Lane::Small, Some(mailbox), 0).await?;
         let selected = match lease.open_mailbox(mailbox, expected, Mode::Select).await {
             Err(Error::Closed) => {
-                drop(lease);
-                lease = self.lease(Some(mailbox), true).await?;
+                lease = self.afresh(lease, Some(mailbox)).await?;
                 lease.open_mailbox(mailbox, expected, Mode::Select).await?
             }
             outcome => outcome?,
@@ -235,22 +253,17 @@ impl Pool {
     /// leave the mailboxes that are `affected`, lest they stand in the way.
     ///
     /// # Errors
-    /// As for [`Connection::run`], and [`Error::Busy`].
+    /// As for [`Lease::run`], and [`Error::Busy`].
     pub async fn write(self: &Arc<Self>, affected: &[MailboxName]) -> Result<Lease, Error> {
-        let mut lease = self.lease(None, false).await?;
+        let mut lease = self.lease(Lane::Small, None, 0).await?;
         let probe = async |lease: &Lease| {
-            lease.connection()?.leave_mailbox().await?;
+            lease.leave_mailbox().await?;
             lease.run(Command::new("NOOP")).await
         };
         if let Err(Error::Closed | Error::No { .. }) = probe(&lease).await {
-            drop(lease);
-            lease = self.lease(None, true).await?;
+            lease = self.afresh(lease, None).await?;
         }
-        let (inside, outside): (Vec<_>, Vec<_>) = std::mem::take(&mut *self.idle())
-            .into_iter()
-            .partition(|connection| affected.iter().any(|mailbox| connection.has_open(mailbox)));
-        self.idle().extend(outside);
-        for connection in inside {
+        for connection in self.take_out(affected) {
             connection.close().await;
         }
         Ok(lease)
@@ -258,192 +271,37 @@ impl Pool {
 
     /// Logs out on every connection at rest.
     pub async fn close(&self) {
-        let idle = std::mem::take(&mut *self.idle());
-        futures_util::future::join_all(idle.iter().map(Connection::close)).await;
+        let idle = self.take_out_all();
+        futures_util::future::join_all(idle.iter().map(|connection| connection.close())).await;
     }
 
-    /// Waits for the right to use a connection, and finds or makes one. A fresh one was not open before.
-    async fn lease(
+    /// A connection in place of one that was closed, opened after that was noticed.
+    async fn afresh(
         self: &Arc<Self>,
+        closed: Lease,
         mailbox: Option<&MailboxName>,
-        fresh: bool,
     ) -> Result<Lease, Error> {
-        let permit = self.permit().await?;
-        if fresh {
-            self.make_room().await;
-        } else if let Some(connection) = self.take(mailbox) {
-            return Ok(Lease::new(self, connection, permit));
-        }
-        let credentials = self
-            .credentials
+        let newest = self.newest();
+        drop(closed);
+        self.lease(Lane::Small, mailbox, newest).await
+    }
+
+    fn credentials(&self) -> Option<Credentials> {
+        self.credentials
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let credentials = credentials.ok_or(Error::Login(None))?;
-        let connection = self.connect(&credentials).await?;
-        Ok(Lease::new(self, connection, permit))
-    }
-
-    async fn connect(&self, credentials: &Credentials) -> Result<Connection, Error> {
-        let connection = self.server.connect(credentials).await?;
-        let capabilities = Arc::clone(connection.capabilities());
-        *self
-            .capabilities
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(capabilities);
-        Ok(connection)
-    }
-
-    async fn permit(&self) -> Result<OwnedSemaphorePermit, Error> {
-        timeout(self.server.wait, Arc::clone(&self.permits).acquire_owned())
-            .await
-            .map_err(|_| Error::Busy)?
-            .map_err(|_| Error::Busy)
-    }
-
-    /// The idle connection that suits best.
-    fn take(&self, mailbox: Option<&MailboxName>) -> Option<Connection> {
-        let mut idle = self.idle();
-        idle.retain(|connection| !connection.is_closed());
-        let wanted = mailbox.and_then(|mailbox| {
-            idle.iter()
-                .position(|connection| connection.has_open(mailbox))
-        });
-        // The last one parked is the least likely to be closed for its age.
-        wanted
-            .or_else(|| idle.len().checked_sub(1))
-            .map(|at| idle.remove(at))
-    }
-
-    /// Closes an idle connection when a new one beside it would be one too many. The caller holds a permit.
-    async fn make_room(&self) {
-        let leased = self.cap - self.permits.available_permits();
-        let excess = {
-            let mut idle = self.idle();
-            idle.retain(|connection| !connection.is_closed());
-            if idle.len() + leased > self.cap && !idle.is_empty() {
-                Some(idle.remove(0))
-            } else {
-                None
-            }
-        };
-        if let Some(connection) = excess {
-            connection.close().await;
-        }
-    }
-
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
-/// The right to use a connection; it goes back to rest when this is dropped.
-#[derive(Debug)]
-pub struct Lease {
-    pool: Arc<Pool>,
-    connection: Option<Connection>,
-    permit: Option<OwnedSemaphorePermit>,
-    in_flight: AtomicBool,
-}
-
-impl Lease {
-    fn new(pool: &Arc<Pool>, connection: Connection, permit: OwnedSemaphorePermit) -> Self {
-        let pool = Arc::clone(pool);
-        Self {
-            pool,
-            connection: Some(connection),
-            permit: Some(permit),
-            in_flight: AtomicBool::new(false),
-        }
-    }
-
-    /// Runs a command once.
-    ///
-    /// # Errors
-    /// As for [`Connection::run`].
-    pub async fn run(&self, command: Command) -> Result<Completion, Error> {
-        self.in_flight.store(true, Ordering::Relaxed);
-        let outcome = self.connection()?.run(command).await;
-        self.in_flight.store(false, Ordering::Relaxed);
-        outcome
-    }
-
-    /// Appends messages once.
-    ///
-    /// # Errors
-    /// As for [`Connection::append`].
-    pub async fn append(
-        &self,
-        mailbox: &MailboxName,
-        messages: Vec<Message>,
-    ) -> Result<Completion, Error> {
-        self.in_flight.store(true, Ordering::Relaxed);
-        let outcome = self.connection()?.append(mailbox, messages).await;
-        self.in_flight.store(false, Ordering::Relaxed);
-        outcome
-    }
-
-    /// Opens a mailbox.
-    ///
-    /// # Errors
-    /// As for [`Connection::open_mailbox`].
-    pub async fn open_mailbox(
-        &self,
-        mailbox: &MailboxName,
-        expected: &Expected,
-        mode: Mode,
-    ) -> Result<Selected, Error> {
-        self.in_flight.store(true, Ordering::Relaxed);
-        let outcome = self
-            .connection()?
-            .open_mailbox(mailbox, expected, mode)
-            .await;
-        self.in_flight.store(false, Ordering::Relaxed);
-        outcome
-    }
-
-    async fn examine(
-        &self,
-        mailbox: &MailboxName,
-        expected: &Expected,
-        command: Command,
-    ) -> Result<Option<(Selected, Completion)>, Error> {
-        let selected = self.open_mailbox(mailbox, expected, Mode::Examine).await?;
-        if !expected.is(&selected) {
-            return Ok(None);
-        }
-        let completion = self.run(command).await?;
-        Ok(Some((selected, completion)))
-    }
-
-    fn connection(&self) -> Result<&Connection, Error> {
-        self.connection.as_ref().ok_or(Error::Closed)
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let Some(connection) = self
-            .connection
-            .take()
-            .filter(|connection| !connection.is_closed())
-        else {
-            return;
-        };
-        let permit = self.permit.take();
-        if !self.in_flight.load(Ordering::Relaxed) {
-            connection.park();
-            self.pool.idle().push(connection);
-            return;
-        }
-        // Whoever asked has left while the server still works on it: nobody else shall wait behind that unknowingly.
-        let pool = Arc::clone(&self.pool);
-        if Handle::try_current().is_ok() {
-            task::spawn(async move {
-                connection.rest().await;
-                pool.idle().push(connection);
-                drop(permit);
-            });
-        }
+/// Large messages are bulk: small commands shall not queue behind them.
+fn lane_of(messages: &[Message]) -> Lane {
+    let octets = messages
+        .iter()
+        .fold(0_u64, |sum, message| sum.saturating_add(message.octets));
+    if octets > BULK_MESSAGE {
+        Lane::Bulk
+    } else {
+        Lane::Small
     }
 }

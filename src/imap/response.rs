@@ -133,6 +133,56 @@ pub enum Code {
     Other(String),
 }
 
+impl Code {
+    /// Whether it says why something was refused. What is not known counts as none (RFC 9051 §7.1), and so does what only
+    /// informs.
+    #[must_use]
+    pub fn is_reason(&self) -> bool {
+        match self {
+            Self::Alert
+            | Self::AppendUid(..)
+            | Self::Capability(_)
+            | Self::Closed
+            | Self::CopyUid(..)
+            | Self::HighestModSeq(_)
+            | Self::MailboxId(_)
+            | Self::Modified(_)
+            | Self::NoModSeq
+            | Self::PermanentFlags(_)
+            | Self::ReadOnly
+            | Self::ReadWrite
+            | Self::UidNext(_)
+            | Self::UidNotSticky
+            | Self::UidValidity(_)
+            | Self::Other(_) => false,
+            Self::AlreadyExists
+            | Self::AuthenticationFailed
+            | Self::AuthorizationFailed
+            | Self::BadCharset
+            | Self::BadUrl
+            | Self::Cannot
+            | Self::ClientBug
+            | Self::ContactAdmin
+            | Self::Corruption
+            | Self::Expired
+            | Self::ExpungeIssued
+            | Self::HasChildren
+            | Self::InUse
+            | Self::Limit
+            | Self::NonExistent
+            | Self::NoPerm
+            | Self::OverQuota
+            | Self::Parse
+            | Self::PrivacyRequired
+            | Self::ServerBug
+            | Self::TooBig
+            | Self::TryCreate
+            | Self::Unavailable
+            | Self::UnknownCte => true,
+        }
+    }
+}
+
 /// Data without a tag.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Untagged {

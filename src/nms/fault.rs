@@ -92,7 +92,7 @@ impl Fault {
                 "SVC2001",
                 "No server resources available to process the request",
             ),
-            Self::InvalidCredentials => ("SVC2003", "Invalid access token"),
+            Self::InvalidCredentials => ("SVC2003", "invalid access token"),
             Self::Unknown => ("SVC2008", "Unknown %1 %2"),
             Self::PolicyError => ("POL0001", "A policy error occurred. Error code is %1"),
             Self::RenameForbidden => ("POL1030", "Renaming this folder is not allowed"),

@@ -85,8 +85,9 @@ fn decoded(text: &str) -> Option<String> {
         .map(|text| text.into_owned())
 }
 
-/// The path of an absolute URL, or the text itself when it is only a path.
+/// The path of a URL, which may be absolute or only a path; what is asked of the resource behind it does not count.
 fn path_of(url: &str) -> &str {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
     match url.split_once("://") {
         Some((_, rest)) => rest.find('/').map_or("", |at| &rest[at..]),
         None => url,

@@ -13,10 +13,9 @@ use super::{
     upload::{Attachment, Content, Form, Observer, Received, Upload},
 };
 use crate::{
-    message::scan::{EntityScan, FoundOf, needs_scan},
     nms::{BulkResponse, BulkResponseList, NewObject, NewObjectList, Reference, encode::from_json},
     spool::Spool,
-    store::{self, AttachmentBytes, Creation},
+    store::{self, AttachmentBytes, Creation, EntityScan, FoundOf, needs_scan},
 };
 
 type Answer = Result<Response<Body>, Failure>;

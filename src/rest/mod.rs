@@ -10,6 +10,7 @@ mod creation;
 mod error;
 mod folders;
 mod http;
+mod measure;
 mod multipart;
 mod negotiation;
 mod objects;
@@ -24,7 +25,7 @@ use futures_util::FutureExt;
 use hyper::body::{Body as _, Incoming};
 use percent_encoding::percent_decode_str;
 use tokio::time::Instant;
-use tracing::{Instrument, error, info, info_span};
+use tracing::{Instrument, error, error_span, info};
 
 use self::{error::Failure, upload::Form};
 pub use self::{
@@ -146,10 +147,12 @@ impl Service {
         let started = Instant::now();
         let id = http::request_id(request.headers());
         let method = http::method_of(&request);
-        let name = self
-            .matched(request.uri().path())
-            .map_or("unmatched", |(_, name)| name);
-        let span = info_span!("request", request.id = id.to_str().unwrap_or_default());
+        let matched = self.matched(request.uri().path());
+        let (route, name) = matched.map_or((None, "unmatched"), |(matched, name)| {
+            (Some(matched.route), name)
+        });
+        // As loud as a line can be: the id is on each, whatever the level.
+        let span = error_span!("request", request.id = id.to_str().unwrap_or_default());
         let answer = AssertUnwindSafe(self.answer(request, peer, secure))
             .catch_unwind()
             .instrument(span.clone())
@@ -164,12 +167,15 @@ impl Service {
             response = http::without_body(response);
         }
         response.headers_mut().insert(http::REQUEST_ID, id);
+        let duration = started.elapsed();
+        let operation = measure::operation(route, &method);
+        measure::answered(operation, response.status(), duration);
         info!(
             target: "access",
             %method,
             route = name,
             status = response.status().as_u16(),
-            duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
         );
         response
     }
@@ -350,11 +356,16 @@ mod tests {
             Some(Route::ObjectPathToId)
         );
         assert_eq!(at("/objects/abc/flags/%5CSeen"), Some(Route::ObjectFlag));
+        assert_eq!(at("/objects"), Some(Route::Objects));
+        assert_eq!(
+            at("/objects/operations/bulkCreation"),
+            Some(Route::BulkCreation)
+        );
         assert_eq!(at("/folders"), Some(Route::Folders));
+        assert_eq!(at("/objects"), Some(Route::Objects));
         for unknown in [
             "",
             "/",
-            "/objects",
             "/objects/",
             "/objects/operations",
             "/objects/a/b",

@@ -4,7 +4,9 @@
 //! * A store that is down keeps nobody from starting.
 //! * At the end `/readyz` turns 503 first, running requests get the drain time, and `/readyz` is the last to go.
 
+mod descriptors;
 mod log;
+mod metrics;
 mod signals;
 
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
@@ -44,7 +46,7 @@ pub struct Running {
     state: Arc<dyn State>,
     /// Where REST is served.
     pub http: SocketAddr,
-    /// Where operators ask.
+    /// Where operators and their machines ask.
     pub admin: SocketAddr,
     draining: CancellationToken,
     stop_admin: CancellationToken,
@@ -81,6 +83,7 @@ pub enum Error {
 /// # Errors
 /// As for [`start`].
 pub async fn run(config: &Config) -> anyhow::Result<()> {
+    descriptors::raise_limit();
     until_signal(async |stop| {
         let running = Box::pin(start(config)).await?;
         info!(http = %running.http, admin = %running.admin, "serving");
@@ -98,12 +101,21 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
 /// # Errors
 /// An address that cannot be had, named with its key; files that cannot be used.
 pub async fn start(config: &Config) -> Result<Running, Error> {
+    for warning in warnings(config) {
+        warn!("{warning}");
+    }
     let tls = server_tls(&config.http)?;
+    // Before anything is there to be measured.
+    let metrics = metrics::install()?;
     let state = open_state(&config.state).await?;
     let stores = stores(config, &state)?;
     let draining = CancellationToken::new();
     let opened: Vec<Arc<Store>> = stores.iter().map(|(store, _)| Arc::clone(store)).collect();
-    let operators = Arc::new(Admin::new(opened.clone(), draining.clone()));
+    let operators = Arc::new(Admin::new(
+        opened.clone(),
+        draining.clone(),
+        metrics.clone(),
+    ));
     let settings = rest::Settings {
         public_url: config.http.public_url.clone(),
         base_path: config.http.base_path.clone(),
@@ -137,6 +149,7 @@ pub async fn start(config: &Config) -> Result<Running, Error> {
         },
     ));
     let stop_admin = CancellationToken::new();
+    task::spawn(metrics::keep_up(metrics, stop_admin.clone()));
     let admin_task = task::spawn(server::serve(
         admin_listener,
         None,
@@ -185,10 +198,10 @@ impl Running {
 /// The key of the first one that cannot be used.
 pub fn check_files(config: &Config) -> Result<(), config::Error> {
     server_tls(&config.http)?;
-    spool(config)?;
     if let StateUrl::File(path) = &config.state.url {
         state::check(path).map_err(|error| unusable_state(path, &error))?;
     }
+    spool(config)?;
     for (index, store) in config.stores.iter().enumerate() {
         tls::client(store.tls_ca.as_deref()).map_err(|error| {
             config::Error::value(format!("stores[{index}].tls_ca"), error.to_string())
@@ -239,12 +252,27 @@ fn stores(config: &Config, state: &Arc<dyn State>) -> Result<Vec<(Arc<Store>, Bo
             .map_err(|mistake| config::Error::value(key.as_str(), mistake.to_string()))?;
         let store = Store::new(settings, &config.objects, Arc::clone(state))
             .map_err(|error| config::Error::value(format!("{key}.tls_ca"), error.to_string()))?;
-        if sends_passwords_in_the_clear(settings) {
-            warn!(store = %settings.name, host = %settings.host, "tls = \"off\": passwords cross the network in plain text");
-        }
         stores.push((store, rules));
     }
     Ok(stores)
+}
+
+/// What is allowed and yet a danger, a line each.
+#[must_use]
+pub fn warnings(config: &Config) -> Vec<String> {
+    let clear = config
+        .stores
+        .iter()
+        .enumerate()
+        .filter(|(_, store)| sends_passwords_in_the_clear(store));
+    clear
+        .map(|(index, store)| {
+            format!(
+                "stores[{index}].tls: off: passwords cross the network to {} in plain text",
+                store.host
+            )
+        })
+        .collect()
 }
 
 fn sends_passwords_in_the_clear(store: &StoreConfig) -> bool {

@@ -1,4 +1,5 @@
-//! SIGTERM and SIGINT, one as good as the other: the first asks for an orderly end, the second forces it.
+//! SIGTERM and SIGINT, one as good as the other: the first asks for an orderly end, the second forces it. SIGHUP, which would
+//! end a process that does not expect it, changes nothing.
 
 use std::{future::Future, io, pin::Pin};
 
@@ -6,6 +7,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
 };
+use tracing::warn;
 
 /// Completes with the first signal.
 pub type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -35,6 +37,7 @@ pub async fn until_signal(run: impl AsyncFnOnce(Stop) -> anyhow::Result<()>) -> 
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -42,13 +45,19 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
     async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {
+                    warn!("SIGHUP: a changed configuration takes a restart");
+                }
+            }
         }
     }
 }

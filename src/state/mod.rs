@@ -66,7 +66,7 @@ pub trait State: fmt::Debug + Send + Sync {
     fn close(&self) -> BoxFuture<'_, Result<(), Error>>;
 }
 
-impl dyn State {
+impl dyn State + '_ {
     /// [`State::revision`] once it can be shown: no restart, however the process ends, gives a lower one afterwards.
     ///
     /// # Errors
@@ -106,7 +106,7 @@ pub struct Correlated {
     pub folder: Vec<u8>,
     /// What came of it, once that is known.
     pub outcome: Option<Outcome>,
-    /// When it was first asked for.
+    /// When it was first asked for, to the microsecond.
     pub at: DateTime<Utc>,
 }
 

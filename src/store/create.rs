@@ -293,14 +293,21 @@ pub(super) fn digest_of(creation: &Creation) -> [u8; 32] {
         part(text.as_deref().unwrap_or_default().as_bytes());
     }
     for attachment in &creation.attachments {
-        let content_type = attachment
-            .header
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case("Content-Type"));
-        part(content_type.map_or(b"", |(_, value)| value.as_bytes()));
+        let content_type = content_type(attachment);
+        // Contract §3.1 form c: it stands for none.
+        if attachment.found.octets() == 0 && content_type.is_none() {
+            continue;
+        }
+        part(content_type.unwrap_or_default().as_bytes());
         part(&attachment.digest);
     }
     let mut digest = [0; 32];
     digest.copy_from_slice(context.finish().as_ref());
     digest
+}
+
+fn content_type(attachment: &Attachment) -> Option<&str> {
+    let mut header = attachment.header.iter();
+    let field = header.find(|(name, _)| name.eq_ignore_ascii_case("Content-Type"));
+    field.map(|(_, value)| value.as_str())
 }

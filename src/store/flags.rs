@@ -4,16 +4,14 @@
     reason = "a server may say more than was asked, and codes are many: what is not named does not matter here"
 )]
 
-use super::{
-    Account, Error,
-    locate::Located,
-    objects::finish,
-    refusal::Right,
-    structure::{Seen, flags_only, seen},
-};
+use super::{Account, Error, locate::Located, objects::finish, refusal::Right, structure::Seen};
 use crate::{
     config::DeletedObjects,
-    imap::{self, Command, Flag, Selected, UidSet, pool::Lease, response::Code},
+    imap::{
+        self, Command, Flag, Selected, UidSet,
+        pool::Lease,
+        response::{Code, Untagged},
+    },
     nms, task,
 };
 
@@ -107,24 +105,32 @@ impl Account {
 
     async fn change_now(&self, id: &str, flag: Flag, sign: &'static str) -> Result<bool, Error> {
         let open = self.open(id).await?;
-        let before = self.flags_in(&open.lease, &open.located).await?;
-        self.visible(&before.flags)?;
         let add = sign == "+FLAGS";
-        if holds(&before.flags, flag.as_str()) == add {
-            return Ok(false);
+        let mut refused = None;
+        for _ in 0..ATTEMPTS {
+            let before = self.flags_in(&open.lease, &open.located).await?;
+            self.visible(&before.flags)?;
+            if holds(&before.flags, flag.as_str()) == add {
+                // What an attempt before this one has done, it has done.
+                return Ok(refused.is_some());
+            }
+            let flags = as_kept(&open.selected, &before.flags, vec![flag.clone()]);
+            if add {
+                self.keepable(&open, &flags).await?;
+            }
+            let now = self.store_flags(&open, sign, &flags, None).await?;
+            refused = without_effect(&flags, &now.flags, add).cloned();
+            if refused.is_none() {
+                self.after(&open, &before, &now.flags).await?;
+                return Ok(true);
+            }
         }
-        let flags = as_kept(&open.selected, &before.flags, vec![flag]);
-        if add {
-            self.keepable(&open, &flags).await?;
-        }
-        let now = self.store_flags(&open, sign, &flags, None).await?;
-        self.effective(&open, &flags, &now.flags, add).await?;
-        self.after(&open, &before, &now.flags).await?;
-        Ok(true)
+        Err(self.refused_flag(&open, refused).await)
     }
 
     async fn replace(&self, id: &str, wanted: &[Flag]) -> Result<Vec<String>, Error> {
         let open = self.open(id).await?;
+        let mut refused = None;
         for _ in 0..ATTEMPTS {
             let before = self.flags_in(&open.lease, &open.located).await?;
             self.visible(&before.flags)?;
@@ -132,16 +138,20 @@ impl Account {
             let add = as_kept(&open.selected, &before.flags, add);
             self.keepable(&open, &add).await?;
             let Some(now) = self.replace_once(&open, &before, &add, &remove).await? else {
+                refused = None;
                 continue;
             };
-            self.effective(&open, &add, &now, true).await?;
-            self.effective(&open, &remove, &now, false).await?;
-            self.after(&open, &before, &now).await?;
-            return Ok(now);
+            let missed = without_effect(&add, &now, true);
+            refused = missed.or(without_effect(&remove, &now, false)).cloned();
+            if refused.is_none() {
+                self.after(&open, &before, &now).await?;
+                return Ok(now);
+            }
         }
-        Err(Error::Unavailable(
-            "others change the flags of the object".to_owned(),
-        ))
+        Err(match refused {
+            Some(_) => self.refused_flag(&open, refused).await,
+            None => Error::Unavailable("others change the flags of the object".to_owned()),
+        })
     }
 
     /// The two halves of a replacement; `None` when another client was quicker (RFC 7162 §3.1.3).
@@ -187,8 +197,22 @@ impl Account {
         if let Some(Code::Modified(_)) = completion.code {
             return Err(Error::PreconditionFailed);
         }
-        // The FETCH that a STORE answers with is not always there, nor always of this message: ask.
-        self.flags_in(&open.lease, &open.located).await
+        // What the answer itself shows was done, whatever others do to it afterwards.
+        let shown = completion.untagged.into_iter().rev().find_map(|data| {
+            let Untagged::Fetch(fetch) = data else {
+                return None;
+            };
+            let ours = fetch.uid == Some(open.located.uid)
+                && (unchanged_since.is_none() || fetch.mod_seq.is_some());
+            let seen = ours.then(|| Seen::new(*fetch)).flatten()?;
+            let done = without_effect(flags, &seen.flags, sign == "+FLAGS").is_none();
+            done.then_some(seen)
+        });
+        match shown {
+            Some(seen) => Ok(seen),
+            // It is not always there, nor always of this message: ask.
+            None => self.flags_in(&open.lease, &open.located).await,
+        }
     }
 
     /// Whether the mailbox can keep flags: PERMANENTFLAGS lists them, or `\*` for keywords (RFC 9051 §7.1). What a user has no
@@ -211,20 +235,10 @@ impl Account {
     }
 
     /// Dovecot says OK to a flag one may not set, and leaves it.
-    async fn effective(
-        &self,
-        open: &Open,
-        flags: &[Flag],
-        now: &[String],
-        set: bool,
-    ) -> Result<(), Error> {
-        let Some(flag) = flags.iter().find(|flag| holds(now, flag.as_str()) != set) else {
-            return Ok(());
-        };
-        let right = Right::to_change(flag);
-        Err(self
-            .refused_change(&open.lease, &open.located.mailbox, right, None)
-            .await)
+    async fn refused_flag(&self, open: &Open, flag: Option<Flag>) -> Error {
+        let right = flag.as_ref().map_or(Right::Write, Right::to_change);
+        self.refused_change(&open.lease, &open.located.mailbox, right, None)
+            .await
     }
 
     /// A STORE that is refused: by right, or because the mailbox can keep no more keywords.
@@ -286,11 +300,7 @@ impl Account {
     }
 
     async fn seen_flags(&self, id: &str) -> Result<Seen, Error> {
-        let mod_seq = self.pool.capabilities()?.mod_seq();
-        let (located, _, completion) = self
-            .read_object(id, |located| flags_only(located, mod_seq))
-            .await?;
-        let seen = seen(completion, located.uid).ok_or(Error::NotFound)?;
+        let (_, seen) = self.seen(id).await?;
         self.visible(&seen.flags)?;
         Ok(seen)
     }
@@ -334,7 +344,7 @@ fn parse(name: &str) -> Result<Flag, Error> {
 }
 
 /// A flag of IMAP as one of the contract.
-fn shown(flag: &str) -> String {
+pub(super) fn shown(flag: &str) -> String {
     if flag.eq_ignore_ascii_case(READ_REPORT_SENT.0)
         || flag.eq_ignore_ascii_case(READ_REPORT_SENT.1)
     {
@@ -369,6 +379,11 @@ fn difference(before: &[String], wanted: &[Flag]) -> (Vec<Flag>, Vec<Flag>) {
         .filter_map(|flag| Flag::parse(flag).ok())
         .collect();
     (add, remove)
+}
+
+/// The first of these flags that is not as it should be.
+fn without_effect<'a>(flags: &'a [Flag], now: &[String], set: bool) -> Option<&'a Flag> {
+    flags.iter().find(|flag| holds(now, flag.as_str()) != set)
 }
 
 /// Whether PERMANENTFLAGS has a flag, or has room for it.

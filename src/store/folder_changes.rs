@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use tokio::{sync::MutexGuard, time::timeout};
+
 use super::{
     Account, Error,
     folders::{resolved, shown_path},
@@ -43,6 +45,7 @@ impl Account {
         urls: &nms::Urls,
         folder: &nms::NewFolder,
     ) -> Result<nms::Reference, Error> {
+        let _turn = self.turn_to_change().await?;
         let name = folder.name.as_deref().ok_or_else(|| invalid("name"))?;
         valid_name(name)?;
         let tree = self.fresh_tree().await?;
@@ -59,7 +62,7 @@ impl Account {
         match outcome {
             Ok(_) => {}
             Err(imap::Error::No { code, .. }) => {
-                return Err(self.explain(&created, &path, name, code).await);
+                return Err(self.explain(&created, &path, name, None, code).await);
             }
             // Whether it was done before the connection was lost is there to be seen.
             Err(imap::Error::Closed | imap::Error::Timeout) if created.node(&path).is_some() => {}
@@ -114,24 +117,44 @@ impl Account {
     }
 
     async fn rename_now(&self, id: &str, name: &str) -> Result<String, Error> {
-        let (tree, path) = self.folder_now(id).await?;
-        if self.is_system(&tree, &path) {
-            return Err(Error::RenameForbidden);
-        }
+        let _turn = self.turn_to_change().await?;
         valid_name(name)?;
-        let (parent, old_name) = path.rsplit_once('/').ok_or(Error::NotFound)?;
-        if old_name == name {
-            // Perhaps asked again because the aliases could not be kept at first.
-            self.store.state.commit().await?;
-            return Ok(name.to_owned());
+        for _ in 0..ATTEMPTS {
+            let (tree, path) = self.folder_in_turn(id).await?;
+            if self.is_system(&tree, &path) {
+                return Err(Error::RenameForbidden);
+            }
+            let (parent, old_name) = path.rsplit_once('/').ok_or(Error::NotFound)?;
+            if old_name == name {
+                // Perhaps asked again because the aliases could not be kept at first.
+                self.store.state.commit().await?;
+                return Ok(name.to_owned());
+            }
+            let target = format!("{parent}/{name}");
+            if self.rename_once(&tree, &path, &target, name).await? {
+                return Ok(name.to_owned());
+            }
+            // Another client has renamed it: where it is now is found by its id, or it is gone.
         }
-        let target = format!("{parent}/{name}");
-        if exists(&tree, &target) {
+        Err(Error::Unavailable(
+            "the folder is renamed all the time".to_owned(),
+        ))
+    }
+
+    /// One RENAME; false when the folder is no longer there.
+    async fn rename_once(
+        &self,
+        tree: &Tree,
+        path: &str,
+        target: &str,
+        name: &str,
+    ) -> Result<bool, Error> {
+        if exists(tree, target) {
             return Err(Error::Conflict(name.to_owned(), "name".to_owned()));
         }
-        let node = tree.node(&path).ok_or(Error::NotFound)?;
-        let mailbox = mailbox_of(&tree, &target).ok_or_else(|| invalid("name"))?;
-        let lease = self.pool.write(&mailboxes(&tree, &path)).await?;
+        let node = tree.node(path).ok_or(Error::NotFound)?;
+        let mailbox = mailbox_of(tree, target).ok_or_else(|| invalid("name"))?;
+        let lease = self.pool.write(&mailboxes(tree, path)).await?;
         let outcome = lease
             .run(
                 Command::new("RENAME")
@@ -141,28 +164,30 @@ impl Account {
             .await;
         drop(lease);
         let renamed = self.tree_after(&outcome).await?;
-        let done = renamed.node(&target).is_some() && renamed.node(&path).is_none();
+        let gone = renamed.node(path).is_none();
+        let done = renamed.node(target).is_some();
         match outcome {
-            Ok(_) => {}
-            Err(imap::Error::Closed | imap::Error::Timeout) if done => {}
+            Ok(_) if done => {}
+            Ok(_) if gone => return Ok(false),
+            Ok(_) => return Err(Error::Upstream("RENAME without effect".to_owned())),
+            Err(imap::Error::Closed | imap::Error::Timeout) if done && gone => {}
+            Err(imap::Error::No { .. }) if gone => return Ok(false),
             Err(imap::Error::No { code, .. }) => {
-                if renamed.node(&path).is_none() {
-                    return Err(Error::NotFound);
-                }
-                return Err(self.explain(&renamed, &target, name, code).await);
+                return Err(self
+                    .explain(&renamed, target, name, Some(&node.mailbox), code)
+                    .await);
             }
             Err(error) => return Err(error.into()),
         }
-        if renamed.node(&target).is_none() {
-            let gone = renamed.node(&path).is_none();
-            return Err(if gone {
-                Error::NotFound
-            } else {
-                Error::Upstream("RENAME without effect".to_owned())
-            });
-        }
-        self.keep_ids(&tree, &path, &renamed, &target).await?;
-        Ok(name.to_owned())
+        self.keep_ids(tree, path, &renamed, target).await?;
+        Ok(true)
+    }
+
+    /// Folders of an account are changed one request at a time: who comes second finds what the first has made of them.
+    pub(super) async fn turn_to_change(&self) -> Result<MutexGuard<'_, ()>, Error> {
+        timeout(self.store.server.wait(), self.shared.changing.lock())
+            .await
+            .map_err(|_| Error::Busy)
     }
 
     /// The tree after a change; when it cannot be had, what was wrong with the change is the better reason.
@@ -211,27 +236,46 @@ impl Account {
     }
 
     async fn remove_now(&self, id: &str) -> Result<(), Error> {
-        let (mut tree, path) = self.folder_now(id).await?;
+        let _turn = self.turn_to_change().await?;
+        let (mut tree, path) = self.folder_in_turn(id).await?;
         if self.is_system(&tree, &path) {
             return Err(Error::SystemFolder);
         }
+        let doomed = tree.node(&path).map(|node| node.key.clone());
         let mut refused = None;
         for _ in 0..ATTEMPTS {
             let lease = self.pool.write(&mailboxes(&tree, &path)).await?;
             let outcome = remove_all(&lease, &tree, &path).await;
             drop(lease);
             tree = self.tree_after(&outcome).await?;
-            if tree.node(&path).is_none() {
+            let Some(node) = tree.node(&path) else {
                 return Ok(());
-            }
+            };
+            let selectable = node.expected.is_some();
+            let another = selectable && doomed.as_ref() != Some(&node.key);
             refused = match outcome {
+                // A mailbox of that name that others have made meanwhile: nobody has asked to remove that one.
+                Ok(None) | Err(imap::Error::Closed | imap::Error::Timeout) if another => {
+                    return Ok(());
+                }
+                Ok(refused) if another => {
+                    return Err(self.not_deleted(path, refused).await);
+                }
+                Ok(None) if selectable => {
+                    return Err(Error::Upstream("DELETE without effect".to_owned()));
+                }
                 Ok(refused) => refused,
                 // What is left goes in the next pass.
                 Err(imap::Error::Closed | imap::Error::Timeout) => None,
                 Err(error) => return Err(error.into()),
             };
         }
-        Err(match refused {
+        Err(self.not_deleted(path, refused).await)
+    }
+
+    /// Why a folder is still there.
+    async fn not_deleted(&self, path: String, refused: Option<Refusal>) -> Error {
+        match refused {
             Some((_, Some(code))) => imap::Error::No {
                 command: "DELETE",
                 code: Some(code),
@@ -242,7 +286,7 @@ impl Account {
             }
             Some((_, None)) => Error::Upstream("DELETE refused without a reason".to_owned()),
             None => Error::Conflict(path, "name".to_owned()),
-        })
+        }
     }
 
     /// INBOX and roots stay as they are.
@@ -254,12 +298,14 @@ impl Account {
         tree.is_root(path) || tree.node(path).is_some_and(|node| node.mailbox.is_inbox())
     }
 
-    /// Why a CREATE or RENAME was refused: by its code, else by what is there now (RFC 5530 codes are optional).
+    /// Why a CREATE, or the RENAME of a mailbox, was refused: by its code, else by what is there now (RFC 5530 codes are optional)
+    /// and what is allowed (RFC 4314 §4: k above the new name, x on the old mailbox).
     pub(super) async fn explain(
         &self,
         tree: &Tree,
         path: &str,
         name: &str,
+        renamed: Option<&MailboxName>,
         code: Option<Code>,
     ) -> Error {
         let conflict = || Error::Conflict(name.to_owned(), "name".to_owned());
@@ -277,16 +323,14 @@ impl Account {
                 let parent = path
                     .rsplit_once('/')
                     .and_then(|(parent, _)| tree.node(parent));
-                match parent {
-                    Some(parent)
-                        if self
-                            .lacks(None, &parent.mailbox, Right::CreateMailbox)
-                            .await =>
-                    {
-                        Error::Forbidden
+                let above = parent.map(|parent| (&parent.mailbox, Right::CreateMailbox));
+                let old = renamed.map(|mailbox| (mailbox, Right::DeleteMailbox));
+                for (mailbox, right) in above.into_iter().chain(old) {
+                    if self.lacks(None, mailbox, right).await {
+                        return Error::Forbidden;
                     }
-                    Some(_) | None => invalid("name"),
                 }
+                invalid("name")
             }
         }
     }

@@ -1,10 +1,15 @@
 //! Folders: show, list, find by path.
 
+use std::sync::Arc;
+
+use tokio::time::sleep;
+
 use super::{
     Account, Error, FolderQuery, ListFilter,
     cursor::{Cursor, digest_of},
     id::FolderId,
     objects::{found, well_formed},
+    refusal::{LAG, Refused},
     tree::Tree,
 };
 use crate::{
@@ -12,6 +17,9 @@ use crate::{
     imap::{self, Command, UidSet},
     nms,
 };
+
+/// How often a folder is looked for anew that is not where it was a moment ago.
+const MOST_MOVES: usize = 4;
 
 impl Account {
     /// The folder, with as many of its children as were asked for.
@@ -24,12 +32,36 @@ impl Account {
         id: &str,
         query: &FolderQuery,
     ) -> Result<nms::Folder, Error> {
-        let (tree, path) = self.folder_now(id).await?;
         let cursor = match (&query.from_cursor, query.list) {
             (_, ListFilter::None) | (None, _) => None,
             (Some(text), list) => Some(Cursor::read(text, &self.seal, id, list)?),
         };
-        let page = self.page(&tree, &path, query, cursor).await?;
+        let mut moves = 0;
+        let mut turn = None;
+        let (tree, path, page) = loop {
+            let (tree, path) = if turn.is_none() {
+                self.folder_now(id).await?
+            } else {
+                self.folder_in_turn(id).await?
+            };
+            match self.page(&tree, &path, query, cursor.clone()).await? {
+                Ok(page) => break (tree, path, page),
+                Err(Refused::Because(error)) => return Err(error),
+                // Renamed, or made anew, between the look at the tree and the look into it.
+                Err(Refused::Elsewhere) if moves < MOST_MOVES => {}
+                Err(Refused::Elsewhere) => {
+                    let reason = "the folder is renamed all the time";
+                    return Err(Error::Unavailable(reason.to_owned()));
+                }
+                Err(Refused::Perhaps(error)) if moves > 0 => return Err(error),
+                Err(Refused::Perhaps(_)) => sleep(LAG).await,
+            }
+            moves += 1;
+            if turn.is_none() {
+                // The bridge itself renames nothing meanwhile.
+                turn = Some(self.turn_to_change().await?);
+            }
+        };
         let name = path.rsplit('/').next().unwrap_or_default();
         let mut folder = nms::Folder {
             parent_folder: self.parent(&tree, &path).map(|parent| urls.folder(&parent)),
@@ -125,10 +157,19 @@ impl Account {
     }
 
     /// The folder of an id in a tree as it is now.
-    pub(super) async fn folder_now(
-        &self,
-        id: &str,
-    ) -> Result<(std::sync::Arc<Tree>, String), Error> {
+    pub(super) async fn folder_now(&self, id: &str) -> Result<(Arc<Tree>, String), Error> {
+        match self.folder_in_turn(id).await {
+            // In the middle of a RENAME a mailbox may be listed under neither name.
+            Err(Error::NotFound) if self.seal.read_folder(id).is_some() => {
+                let _turn = self.turn_to_change().await?;
+                self.folder_in_turn(id).await
+            }
+            found => found,
+        }
+    }
+
+    /// The same for who changes folders, and has the turn to.
+    pub(super) async fn folder_in_turn(&self, id: &str) -> Result<(Arc<Tree>, String), Error> {
         let id = self.seal.read_folder(id).ok_or(Error::NotFound)?;
         let tree = self.fresh_tree().await?;
         let path = self.folder_path(&tree, &id).ok_or(Error::NotFound)?;
@@ -155,14 +196,15 @@ impl Account {
         Ok(state.last_mod_seq(&self.scope(), &entity, digest).await?)
     }
 
-    /// Subfolders by name, then objects newest UID first; one cursor over both.
+    /// Subfolders by name, then objects newest UID first; one cursor over both. [`Refused`] when its mailbox cannot be
+    /// looked into.
     async fn page(
         &self,
         tree: &Tree,
         path: &str,
         query: &FolderQuery,
         cursor: Option<Cursor>,
-    ) -> Result<Page, Error> {
+    ) -> Result<Result<Page, Refused>, Error> {
         let mut page = Page::default();
         let mut room = query.max_entries;
         if matches!(query.list, ListFilter::Subfolders | ListFilter::All)
@@ -184,7 +226,7 @@ impl Account {
                     .last()
                     .and_then(|last| last.rsplit('/').next())
                     .map(|name| Cursor::Folder(name.to_owned()));
-                return Ok(page);
+                return Ok(Ok(page));
             }
         }
         if matches!(query.list, ListFilter::Objects | ListFilter::All) {
@@ -192,12 +234,17 @@ impl Account {
                 Some(Cursor::Object(uid)) => Some(uid),
                 _ => None,
             };
-            self.page_of_objects(tree, path, before, room, &mut page)
+            let refused = self
+                .page_of_objects(tree, path, before, room, &mut page)
                 .await?;
+            if let Some(refused) = refused {
+                return Ok(Err(refused));
+            }
         }
-        Ok(page)
+        Ok(Ok(page))
     }
 
+    /// Adds objects to a page, unless their mailbox cannot be looked into.
     async fn page_of_objects(
         &self,
         tree: &Tree,
@@ -205,23 +252,24 @@ impl Account {
         before: Option<u32>,
         room: usize,
         page: &mut Page,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Refused>, Error> {
         let Some(node) = tree.node(path) else {
-            return Ok(());
+            return Ok(None);
         };
         let Some(expected) = &node.expected else {
-            return Ok(());
+            return Ok(None);
         };
         let command = self.list_objects(before)?;
         let uids = match command {
             Some(command) => match self.pool.read_in(&node.mailbox, expected, command).await {
                 Ok(Some((_, completion))) => found(completion.untagged),
-                Ok(None) => return Err(Error::NotFound),
+                Ok(None) => return Ok(Some(Refused::Elsewhere)),
                 Err(imap::Error::No {
                     command: "EXAMINE",
                     code,
                 }) => {
-                    return Err(self.refused_to_open(&node.key, &node.mailbox, code).await);
+                    let refused = self.refused_to_open(&node.key, &node.mailbox, code);
+                    return Ok(Some(refused.await));
                 }
                 Err(error) => return Err(error.into()),
             },
@@ -250,7 +298,7 @@ impl Account {
             .into_iter()
             .map(|uid| self.object_text(&node.key, uid))
             .collect();
-        Ok(())
+        Ok(None)
     }
 
     /// The search for the objects of a folder; `None` when nothing can be left.

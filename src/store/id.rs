@@ -164,9 +164,11 @@ impl Seal {
     pub fn read_object(&self, text: &str) -> Option<ObjectId> {
         let bytes = self.read("object", text)?;
         let (mailbox, uid) = bytes.split_at_checked(bytes.len().checked_sub(4)?)?;
-        Some(ObjectId {
+        let uid = u32::from_be_bytes(uid.try_into().ok()?);
+        // RFC 9051 §2.3.1.1: 0 is no UID, and no command may ask for it.
+        (uid != 0).then_some(ObjectId {
             mailbox: MailboxKey::from_bytes(mailbox)?,
-            uid: u32::from_be_bytes(uid.try_into().ok()?),
+            uid,
         })
     }
 
@@ -261,6 +263,14 @@ mod tests {
             prop_assert_eq!(seal.read_object(&text), None);
             prop_assert_eq!(seal.read_folder(&text), None);
         }
+    }
+
+    #[test]
+    fn no_object_has_the_uid_0() {
+        let seal = Seal::new("cpm", "tel:+15550100");
+        let mailbox = MailboxKey::UidValidity(7);
+        let made_up = seal.object(&ObjectId { mailbox, uid: 0 });
+        assert_eq!(seal.read_object(&made_up), None);
     }
 
     #[test]

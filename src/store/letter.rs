@@ -16,11 +16,12 @@ use crate::{
     message::{
         Attribute,
         compose::{Composed, Draft, Encoder, Entity, Segment, compose},
-        scan::FoundOf,
     },
     nms,
     spool::Blob,
 };
+
+pub use crate::message::scan::{EntityScan, FoundOf, needs_scan};
 
 /// Octets that come, in order.
 pub type Octets = BoxStream<'static, io::Result<Bytes>>;

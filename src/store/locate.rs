@@ -1,13 +1,19 @@
 //! From an id to the mailbox it means now, and back: aliases first, then the tree, then a fresh tree.
 use std::sync::Arc;
 
+use tokio::{sync::MutexGuard, time::sleep};
+
 use super::{
     Account, Error,
     id::{FolderId, MailboxKey, ObjectId},
+    measure::asked,
+    refusal::{LAG, Refused},
     tree::{Node, Tree},
 };
 use crate::imap::{
-    self, Command, Completion, Expected, MailboxName, Selected, pool::Lease, response::Code,
+    self, Expected, Item, MailboxName, Selected,
+    pool::Lease,
+    response::{Code, Fetch},
 };
 
 /// Where an object is.
@@ -27,8 +33,10 @@ pub(super) struct Located {
 impl Account {
     /// The tree, at most a few seconds old.
     pub(super) async fn tree(&self) -> Result<Arc<Tree>, Error> {
+        let mut known = true;
         let read = async {
-            Tree::read(&self.pool, &self.store.roots)
+            known = false;
+            Tree::read(&self.pool, &self.shared.naming, &self.store.roots)
                 .await
                 .map(Arc::new)
         };
@@ -37,12 +45,13 @@ impl Account {
             .trees
             .try_get_with_by_ref(&self.login, read)
             .await;
+        asked("trees", known);
         tree.map_err(|error: Arc<Error>| (*error).clone())
     }
 
     /// The tree as it is now.
     pub(super) async fn fresh_tree(&self) -> Result<Arc<Tree>, Error> {
-        let tree = Arc::new(Tree::read(&self.pool, &self.store.roots).await?);
+        let tree = Arc::new(Tree::read(&self.pool, &self.shared.naming, &self.store.roots).await?);
         self.store
             .trees
             .insert(self.login.clone(), Arc::clone(&tree))
@@ -115,26 +124,37 @@ impl Account {
         format!("{}/{}", self.store.name, self.login)
     }
 
-    /// Runs a command that changes nothing in the mailbox of an object. When the tree at hand turns out to be old, a fresh one is read once.
+    /// Fetches from an object; `None` when its mailbox has no such message. When the tree at hand turns out to be old, a
+    /// fresh one is read once.
     ///
     /// # Errors
     /// [`Error::NotFound`] when the id is none, or its mailbox is gone or another by now.
     pub(super) async fn read_object(
         &self,
         id: &str,
-        command: impl Fn(&Located) -> Command,
-    ) -> Result<(Located, Selected, Completion), Error> {
+        items: Arc<[Item]>,
+    ) -> Result<(Located, Option<Fetch>), Error> {
         let mut finding = self.finding(id)?;
-        while let Some(located) = finding.next(self).await? {
-            let outcome = self
-                .pool
-                .read_in(&located.mailbox, &located.expected, command(&located))
-                .await;
-            if let Some((located, (selected, completion))) = finding.judge(located, outcome)? {
-                return Ok((located, selected, completion));
+        loop {
+            let located = finding.next(self).await?;
+            let (mailbox, expected) = (&located.mailbox, &located.expected);
+            let fetch = || {
+                self.pool
+                    .fetch(mailbox, expected, located.uid, Arc::clone(&items))
+            };
+            let mut outcome = fetch().await;
+            // RFC 5530 §3: it may have been expunged, and who asks again is told so.
+            if let Err(imap::Error::No {
+                code: Some(Code::ExpungeIssued),
+                ..
+            }) = outcome
+            {
+                outcome = fetch().await;
+            }
+            if let Some(found) = finding.judge(located, outcome)? {
+                return Ok(found);
             }
         }
-        Err(finding.end(self).await)
     }
 
     /// Opens the mailbox of an object for writing.
@@ -143,7 +163,8 @@ impl Account {
     /// As for [`Self::read_object`].
     pub(super) async fn write_object(&self, id: &str) -> Result<(Located, Lease, Selected), Error> {
         let mut finding = self.finding(id)?;
-        while let Some(located) = finding.next(self).await? {
+        loop {
+            let located = finding.next(self).await?;
             let outcome = self
                 .pool
                 .write_in(&located.mailbox, &located.expected)
@@ -152,14 +173,30 @@ impl Account {
                 return Ok((located, lease, selected));
             }
         }
-        Err(finding.end(self).await)
     }
 
-    fn finding(&self, id: &str) -> Result<Finding, Error> {
+    /// Where an object is that was somewhere else a moment ago; the bridge itself renames nothing while it is looked for.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when its mailbox is gone.
+    pub(super) async fn located_again(&self, located: &Located) -> Result<Located, Error> {
+        let _turn = self.turn_to_change().await?;
+        let tree = self.fresh_tree().await?;
+        let object = ObjectId {
+            mailbox: self.shown_key(&located.key),
+            uid: located.uid,
+        };
+        self.locate(&tree, &object).ok_or(Error::NotFound)
+    }
+
+    fn finding(&self, id: &str) -> Result<Finding<'_>, Error> {
         let object = self.seal.read_object(id).ok_or(Error::NotFound)?;
         Ok(Finding {
             object,
             trees: 0,
+            waited: false,
+            turn: None,
+            last: None,
             refused: None,
         })
     }
@@ -182,30 +219,72 @@ impl Account {
     }
 }
 
-/// Looking for the mailbox that an object's id means: in the tree at hand, then in a fresh one.
-struct Finding {
+/// Trees that are looked at, the one at hand included, for a mailbox that is renamed all the time.
+const MOST_TREES: u8 = 6;
+
+/// Looking for the mailbox that an object's id means: in the tree at hand, then in a fresh one, then for as long as it moves.
+struct Finding<'a> {
     object: ObjectId,
     /// Trees looked at.
     trees: u8,
-    /// The mailbox that was there and could not be opened.
-    refused: Option<(Located, Option<Code>)>,
+    /// Whether a refusal without a reason was tried once more.
+    waited: bool,
+    /// Taken when it was not where it had just been: the bridge itself renames nothing meanwhile.
+    turn: Option<MutexGuard<'a, ()>>,
+    /// Where it was looked for last.
+    last: Option<MailboxName>,
+    /// The code with which it was refused there; else it was another mailbox.
+    refused: Option<Option<Code>>,
 }
 
-impl Finding {
-    /// Where the object may be; `None` when there is nowhere left to look.
-    async fn next(&mut self, account: &Account) -> Result<Option<Located>, Error> {
-        loop {
-            let tree = match self.trees {
-                0 => account.tree().await?,
-                1 => account.fresh_tree().await?,
-                _ => return Ok(None),
+impl<'a> Finding<'a> {
+    /// Where the object may be.
+    ///
+    /// # Errors
+    /// Why there is nowhere left to look.
+    async fn next(&mut self, account: &'a Account) -> Result<Located, Error> {
+        while self.trees < MOST_TREES {
+            let fresh = self.trees > 0;
+            if self.trees > 1 && self.turn.is_none() {
+                self.turn = Some(account.turn_to_change().await?);
+            }
+            let tree = if fresh {
+                account.fresh_tree().await?
+            } else {
+                account.tree().await?
             };
             self.trees += 1;
-            if let Some(located) = account.locate(&tree, &self.object) {
-                return Ok(Some(located));
+            let Some(located) = account.locate(&tree, &self.object) else {
+                if self.turn.is_some() {
+                    return Err(Error::NotFound);
+                }
+                // In the middle of a RENAME a mailbox may be listed under neither name.
+                self.trees = if fresh { 2 } else { 1 };
+                continue;
+            };
+            // The first fresh tree is worth a look in any case; after that only another place is.
+            let again = self.trees > 2 && self.last.as_ref() == Some(&located.mailbox);
+            match self.refused.take().filter(|_| again) {
+                None if again => return Err(Error::NotFound),
+                None => return Ok(located),
+                Some(code) => {
+                    let refused = account.refused_to_open(&located.key, &located.mailbox, code);
+                    match refused.await {
+                        Refused::Because(error) => return Err(error),
+                        Refused::Elsewhere => {}
+                        Refused::Perhaps(error) if self.waited => return Err(error),
+                        Refused::Perhaps(_) => {
+                            self.waited = true;
+                            sleep(LAG).await;
+                            return Ok(located);
+                        }
+                    }
+                }
             }
-            self.refused = None;
         }
+        Err(Error::Unavailable(
+            "the folder is renamed all the time".to_owned(),
+        ))
     }
 
     /// What came of opening that mailbox; `None` when it was not to be had.
@@ -215,6 +294,7 @@ impl Finding {
         outcome: Result<Option<T>, imap::Error>,
     ) -> Result<Option<(Located, T)>, Error> {
         self.refused = None;
+        self.last = Some(located.mailbox.clone());
         match outcome {
             Ok(Some(opened)) => Ok(Some((located, opened))),
             // Renamed, or deleted and made anew.
@@ -224,22 +304,10 @@ impl Finding {
                 command: "EXAMINE" | "SELECT",
                 code,
             }) => {
-                self.refused = Some((located, code));
+                self.refused = Some(code);
                 Ok(None)
             }
             Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Why it was not found.
-    async fn end(self, account: &Account) -> Error {
-        match self.refused {
-            Some((located, code)) => {
-                account
-                    .refused_to_open(&located.key, &located.mailbox, code)
-                    .await
-            }
-            None => Error::NotFound,
         }
     }
 }

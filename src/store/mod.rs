@@ -15,11 +15,13 @@ mod folders;
 pub mod id;
 mod letter;
 mod locate;
+mod measure;
 mod names;
 mod objects;
 mod parent;
 mod payload;
 mod place;
+mod prove;
 mod refusal;
 mod structure;
 mod tree;
@@ -27,15 +29,14 @@ mod turns;
 
 use std::{sync::Arc, time::Duration};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use moka::future::Cache;
-use tokio::sync::mpsc;
+use tokio::sync::{OnceCell, mpsc};
 
 pub use create::Creation;
 pub use error::Error;
-pub use letter::{Attachment, AttachmentBytes, Octets};
+pub use letter::{Attachment, AttachmentBytes, EntityScan, FoundOf, Octets, needs_scan};
 
 use crate::{
     clock,
@@ -46,6 +47,9 @@ use crate::{
     tls,
 };
 use id::{MailboxKey, Seal};
+use measure::{asked, leaves};
+use names::Naming;
+use prove::{Proof, Proving};
 use structure::Structure;
 use tree::Tree;
 use turns::Turns;
@@ -64,9 +68,6 @@ const MOST_ACCOUNTS: u64 = 100_000;
 const TREES: u64 = 64 << 20;
 /// Bytes of message structures kept.
 const STRUCTURES: u64 = 128 << 20;
-
-/// SHA-256 of login and password; kept instead of them.
-type Proof = [u8; 32];
 
 /// One configured store: its server, its accounts, its caches.
 #[derive(Debug)]
@@ -93,10 +94,11 @@ pub struct Store {
 #[derive(Debug)]
 struct Shared {
     pool: Arc<Pool>,
-    /// One proof at a time: guesses queue up behind each other, not in the pool.
-    proving: tokio::sync::Mutex<()>,
-    /// Folders are made one at a time: who comes second finds what the first has made.
-    making: tokio::sync::Mutex<()>,
+    proving: Proving,
+    /// Folders are changed one request at a time.
+    changing: tokio::sync::Mutex<()>,
+    /// How mailbox names are put together, once asked.
+    naming: OnceCell<Naming>,
 }
 
 /// One box, opened by credentials the store has accepted; cheap to clone.
@@ -160,6 +162,7 @@ impl Store {
         state: Arc<dyn State>,
     ) -> Result<Arc<Self>, tls::Error> {
         let endpoint = Endpoint {
+            store: config.name.as_str().into(),
             host: config.host.clone(),
             port: config.port,
             tls: config.tls,
@@ -170,6 +173,7 @@ impl Store {
             limits: Limits::default(),
         };
         let wait = Duration::from_secs(config.pool_timeout);
+        measure::announce();
         let weight = |weight: usize| u32::try_from(weight).unwrap_or(u32::MAX);
         Ok(Arc::new(Self {
             name: config.name.clone(),
@@ -182,23 +186,28 @@ impl Store {
             accounts: Cache::builder()
                 .max_capacity(MOST_ACCOUNTS)
                 .time_to_idle(ACCOUNT_IDLE)
+                .eviction_listener(leaves("accounts"))
                 .build(),
             proofs: Cache::builder()
                 .max_capacity(MOST_ACCOUNTS)
                 .time_to_live(PROOF)
+                .eviction_listener(leaves("proofs"))
                 .build(),
             refusals: Cache::builder()
                 .max_capacity(MOST_ACCOUNTS)
                 .time_to_live(REFUSAL)
+                .eviction_listener(leaves("refusals"))
                 .build(),
             trees: Cache::builder()
                 .max_capacity(TREES)
                 .weigher(move |_, tree: &Arc<Tree>| weight(tree.weight()))
                 .time_to_live(TREE_AGE)
+                .eviction_listener(leaves("trees"))
                 .build(),
             structures: Cache::builder()
                 .max_capacity(STRUCTURES)
                 .weigher(move |_, structure: &Arc<Structure>| weight(structure.weight()))
+                .eviction_listener(leaves("structures"))
                 .build(),
             turns: Turns::default(),
             since: clock::now(),
@@ -235,6 +244,7 @@ impl Store {
         credentials: Credentials,
     ) -> Result<Account, Error> {
         let login = credentials.login.clone();
+        let mut known = true;
         let shared = self
             .accounts
             .get_with_by_ref(&login, async {
@@ -242,13 +252,16 @@ impl Store {
                     Arc::clone(&self.server),
                     self.connections_per_account,
                 ));
+                known = false;
                 Arc::new(Shared {
                     pool,
-                    proving: tokio::sync::Mutex::new(()),
-                    making: tokio::sync::Mutex::new(()),
+                    proving: Proving::default(),
+                    changing: tokio::sync::Mutex::new(()),
+                    naming: OnceCell::new(),
                 })
             })
             .await;
+        asked("accounts", known);
         self.prove(&shared, credentials).await?;
         Ok(Account {
             store: Arc::clone(self),
@@ -258,40 +271,4 @@ impl Store {
             seal: Seal::new(&self.name, box_id.as_str()),
         })
     }
-
-    /// Requests with the same credentials share one LOGIN, whether it succeeds or not.
-    async fn prove(&self, shared: &Shared, credentials: Credentials) -> Result<(), Error> {
-        let proof = proof_of(&credentials);
-        if self.proofs.contains_key(&proof) && shared.pool.capabilities().is_ok() {
-            return Ok(());
-        }
-        let _one_at_a_time = shared.proving.lock().await;
-        if self.proofs.contains_key(&proof) && shared.pool.capabilities().is_ok() {
-            return Ok(());
-        }
-        if let Some(refusal) = self.refusals.get(&proof).await {
-            return Err(refusal);
-        }
-        match shared.pool.prove(credentials).await.map_err(Error::from) {
-            Ok(()) => {
-                self.proofs.insert(proof, ()).await;
-                Ok(())
-            }
-            Err(refusal @ (Error::Unauthenticated | Error::Forbidden)) => {
-                self.refusals.insert(proof, refusal.clone()).await;
-                Err(refusal)
-            }
-            Err(error) => Err(error),
-        }
-    }
-}
-
-fn proof_of(credentials: &Credentials) -> Proof {
-    let mut input = (credentials.login.len() as u64).to_be_bytes().to_vec();
-    input.extend_from_slice(credentials.login.as_bytes());
-    input.extend_from_slice(credentials.password.expose().as_bytes());
-    let digest = digest(&SHA256, &input);
-    let mut proof = [0; 32];
-    proof.copy_from_slice(digest.as_ref());
-    proof
 }

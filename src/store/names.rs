@@ -14,6 +14,8 @@ pub(super) struct Naming {
     pub(super) separator: Option<char>,
     /// Prefixes of what is not the user's own.
     pub(super) foreign: Vec<String>,
+    /// Whether names are UTF-8 on the wire; else they are modified UTF-7.
+    pub(super) utf_8: bool,
 }
 
 impl Naming {
@@ -22,7 +24,7 @@ impl Naming {
         if mailbox.is_inbox() {
             return Some(vec!["INBOX".to_owned()]);
         }
-        let text = mailbox.to_text();
+        let text = self.text(mailbox);
         if self
             .foreign
             .iter()
@@ -56,7 +58,12 @@ impl Naming {
             None if written.len() == 1 => written.concat(),
             None => return None,
         };
-        MailboxName::from_text(&format!("{}{name}", self.prefix)).ok()
+        let name = format!("{}{name}", self.prefix);
+        if self.utf_8 {
+            MailboxName::from_utf_8(&name).ok()
+        } else {
+            MailboxName::from_text(&name).ok()
+        }
     }
 
     /// Whether a name is the namespace of that prefix or below it.
@@ -68,50 +75,78 @@ impl Naming {
         !prefix.is_empty() && (name.starts_with(prefix) || name == bare)
     }
 
-    /// One level as NMS shows it.
+    /// One level as NMS shows it: without `/`, with the separator.
     fn shown(&self, level: &str) -> String {
-        let Some(separator) = self.separator.filter(|separator| *separator != '/') else {
-            return level.to_owned();
-        };
-        let level = level.replace('/', "%2F");
-        let mut shown = String::with_capacity(level.len());
-        let mut rest = level.as_str();
-        while let Some(at) = rest.find('%') {
-            shown.push_str(&rest[..at]);
-            rest = &rest[at..];
-            let (text, length) = match rest.get(..3) {
-                Some(escape) if escape.eq_ignore_ascii_case(&escaped(separator)) => {
-                    (separator.to_string(), 3)
-                }
-                Some("%25") => ("%".to_owned(), 3),
-                _ => ("%".to_owned(), 1),
-            };
-            shown.push_str(&text);
-            rest = &rest[length..];
+        match self.separator.filter(|separator| *separator != '/') {
+            Some(separator) => escape(&unescape(level, separator), '/'),
+            None => level.to_owned(),
         }
-        shown.push_str(rest);
-        shown
     }
 
-    /// One level as the server has it.
+    /// One level as the server has it: without the separator, with `/`.
     fn written(&self, level: &str) -> String {
-        let Some(separator) = self.separator.filter(|separator| *separator != '/') else {
-            return level.to_owned();
-        };
-        let mut written = String::with_capacity(level.len());
-        for (at, character) in level.char_indices() {
-            let escape = level.get(at..at + 3).unwrap_or_default();
-            let ambiguous = escape == "%25" || escape.eq_ignore_ascii_case(&escaped(separator));
-            if character == separator {
-                written.push_str(&escaped(separator));
-            } else if character == '%' && ambiguous {
-                written.push_str("%25");
-            } else {
-                written.push(character);
-            }
+        match self.separator.filter(|separator| *separator != '/') {
+            Some(separator) => escape(&unescape(level, '/'), separator),
+            None => level.to_owned(),
         }
-        written
     }
+
+    /// A mailbox's name as text; servers of IMAP4rev2 alone write UTF-8 (RFC 9051 §5.1).
+    fn text(&self, mailbox: &MailboxName) -> String {
+        if self.utf_8 {
+            String::from_utf8_lossy(mailbox.as_bytes()).into_owned()
+        } else {
+            mailbox.to_text()
+        }
+    }
+}
+
+/// Writes a character as `%` and two hex digits; what looked like that already gets one more `%25`, so that no two names
+/// become one.
+fn escape(text: &str, character: char) -> String {
+    let code = escaped(character);
+    let mut output = String::with_capacity(text.len());
+    for (at, found) in text.char_indices() {
+        if found == character {
+            output.push_str(&code);
+        } else if found == '%' && is_escape(&text[at..], &code) {
+            output.push_str("%25");
+        } else {
+            output.push(found);
+        }
+    }
+    output
+}
+
+/// The reverse of [`escape`].
+fn unescape(text: &str, character: char) -> String {
+    let code = escaped(character);
+    let mut output = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('%') {
+        output.push_str(&rest[..at]);
+        rest = &rest[at..];
+        if let Some(after) = rest.strip_prefix(&code) {
+            output.push(character);
+            rest = after;
+        } else {
+            output.push('%');
+            let longer = rest.starts_with("%25") && is_escape(rest, &code);
+            rest = &rest[if longer { 3 } else { 1 }..];
+        }
+    }
+    output + rest
+}
+
+/// Whether this begins with the code, or with its `%` written as `%25` any number of times.
+fn is_escape(text: &str, code: &str) -> bool {
+    let Some(mut rest) = text.strip_prefix('%') else {
+        return false;
+    };
+    while let Some(after) = rest.strip_prefix("25") {
+        rest = after;
+    }
+    rest.starts_with(&code[1..])
 }
 
 fn escaped(separator: char) -> String {
@@ -129,6 +164,7 @@ mod tests {
             prefix: String::new(),
             separator: Some('/'),
             foreign: vec!["shared/".to_owned()],
+            utf_8: false,
         }
     }
 
@@ -137,6 +173,7 @@ mod tests {
             prefix: "INBOX.".to_owned(),
             separator: Some('.'),
             foreign: vec!["#shared.".to_owned(), "shared.".to_owned()],
+            utf_8: false,
         }
     }
 
@@ -173,7 +210,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_levels_come_back(levels in prop::collection::vec("[^\r\n\0/]{1,12}|%2E|%25|%252e|a\\.%2e", 1..5)) {
+        fn no_two_mailboxes_have_one_path(name in "INBOX\\.([a/%]|25|2E|2F|2e){1,10}") {
+            let courier = courier();
+            let wire = MailboxName::from_wire(name.as_bytes());
+            let levels = courier.levels(&wire).unwrap();
+            let borrowed: Vec<&str> = levels.iter().map(String::as_str).collect();
+            prop_assert!(borrowed.iter().all(|level| !level.contains('/')));
+            prop_assert_eq!(courier.mailbox(&borrowed), Some(wire));
+        }
+
+        #[test]
+        fn any_levels_come_back(levels in prop::collection::vec("[^\r\n\0/]{1,12}|%2E|%25|%252e|a\\.%2e|%252F", 1..5)) {
             for naming in [dovecot(), courier()] {
                 let borrowed: Vec<&str> = levels.iter().map(String::as_str).collect();
                 prop_assume!(!(levels.len() == 1 && levels[0].eq_ignore_ascii_case("inbox")));

@@ -163,15 +163,10 @@ impl Account {
     ) -> Result<nms::Reference, Error> {
         let unknown = || Error::UnknownPath(path.to_owned());
         let (folder, id) = well_formed(path)?.rsplit_once('/').ok_or_else(unknown)?;
-        let mod_seq = self.pool.capabilities()?.mod_seq();
-        let read = self
-            .read_object(id, |located| flags_only(located, mod_seq))
-            .await;
-        let (located, _, completion) = match read {
+        let (located, seen) = match self.seen(id).await {
             Err(Error::NotFound) => return Err(unknown()),
-            read => read?,
+            found => found?,
         };
-        let seen = seen(completion, located.uid).ok_or_else(unknown)?;
         self.visible(&seen.flags).map_err(|_| unknown())?;
         if located.path != folder {
             return Err(unknown());

@@ -10,9 +10,13 @@ use super::{
     tree::{Node, Tree},
 };
 use crate::{
-    imap::{self, Command, Expected, MailboxName},
+    imap::{self, Command, Expected, MailboxName, response::Code},
     nms,
 };
+
+/// Most levels of a folder that is made, and most bytes of its path: a client's slip must not fill the store with folders.
+const MOST_LEVELS: usize = 64;
+const LONGEST_PATH: usize = 4096;
 
 /// A folder that takes objects.
 #[derive(Debug, Clone)]
@@ -105,49 +109,95 @@ impl Account {
         if let Some(target) = target_in(tree, path, given, makes) {
             return Ok(target);
         }
-        // One at a time: who comes second finds what the first has made.
-        let _making = self.shared.making.lock().await;
-        let mut tree = self.fresh_tree().await?;
-        for (end, _) in path.match_indices('/').skip(1).chain([(path.len(), "")]) {
-            let level = &path[..end];
-            let known = tree.node(level);
-            if known.is_some_and(|node| node.expected.is_some() || level != path)
-                || outside(&tree, level)
-            {
-                continue;
-            }
-            tree = self.make(&tree, level).await?;
+        // Who comes second finds what the first has made.
+        let _turn = self.turn_to_change().await?;
+        let tree = self.fresh_tree().await?;
+        if let Some(target) = target_in(&tree, path, given, makes) {
+            return Ok(target);
         }
+        let tree = self.made(&tree, path, given).await?;
         target_in(&tree, path, given, makes)
             .ok_or_else(|| Error::Upstream("a folder that was made is not there".to_owned()))
     }
 
-    /// Creates the mailbox of one level; a name that only had others below it keeps its id (product: ids).
-    async fn make(&self, tree: &Tree, path: &str) -> Result<Arc<Tree>, Error> {
-        let invalid = || Error::InvalidInput("parentFolderPath".to_owned());
-        let mailbox = mailbox_of(tree, path).ok_or_else(invalid)?;
+    /// Makes a folder and all that is missing above it. The folder itself comes first, so that a name which the store does not take
+    /// leaves nothing behind.
+    async fn made(&self, before: &Tree, path: &str, given: &str) -> Result<Arc<Tree>, Error> {
+        let levels = path.match_indices('/').skip(1).map(|(end, _)| &path[..end]);
+        if levels.clone().count() >= MOST_LEVELS || path.len() > LONGEST_PATH {
+            return Err(Error::InvalidInput(given.to_owned()));
+        }
+        // What was only a name before stays one until an object is put there.
+        let missing = |level: &&str| before.node(level).is_none() && !outside(before, level);
+        let above: Vec<&str> = levels.filter(missing).collect();
+        let (mut tree, refusal) = self.make(before, path).await?;
+        // RFC 9051 §6.3.4: a server should make what is above, and not every one does.
+        let unexplained = matches!(refusal, Some(imap::Error::No { code: None, .. }));
+        if !is_open(&tree, path) && (above.is_empty() || !unexplained) {
+            return Err(self.not_made(&tree, path, given, refusal).await);
+        }
+        for level in above.into_iter().chain([path]) {
+            if is_open(&tree, level) {
+                continue;
+            }
+            let (now, refusal) = self.make(before, level).await?;
+            if !is_open(&now, level) {
+                return Err(self.not_made(&now, level, given, refusal).await);
+            }
+            tree = now;
+        }
+        Ok(tree)
+    }
+
+    /// Creates one mailbox, and looks what is there then: the tree, and how the command failed if it did. A name that only had others
+    /// below it keeps its id (product: ids).
+    async fn make(
+        &self,
+        before: &Tree,
+        path: &str,
+    ) -> Result<(Arc<Tree>, Option<imap::Error>), Error> {
+        let Some(mailbox) = mailbox_of(before, path) else {
+            let cannot = imap::Error::No {
+                command: "CREATE",
+                code: Some(Code::Cannot),
+            };
+            return Ok((self.tree().await?, Some(cannot)));
+        };
         let lease = self.pool.write(&[]).await?;
         let outcome = lease.run(Command::new("CREATE").mailbox(&mailbox)).await;
         drop(lease);
-        let made = self.fresh_tree().await?;
-        if let Some(node) = made.node(path).filter(|node| node.expected.is_some()) {
-            if let Some(before) = tree.node(path) {
-                let shown = self.shown_key(&before.key);
-                self.store
-                    .state
-                    .alias(&self.scope(), &shown.to_bytes(), &node.key.to_bytes());
-            }
-            return Ok(made);
+        let tree = self.fresh_tree().await?;
+        if let (Some(known), Some(made)) = (before.node(path), tree.node(path))
+            && made.expected.is_some()
+        {
+            let shown = self.shown_key(&known.key);
+            self.store
+                .state
+                .alias(&self.scope(), &shown.to_bytes(), &made.key.to_bytes());
+            self.commit().await?;
         }
-        Err(match outcome {
-            Ok(_) => invalid(),
-            Err(imap::Error::No { code, .. }) => {
-                let error = self.explain(&made, path, "", code).await;
-                let by_name = matches!(error, Error::InvalidInput(_) | Error::Conflict(..));
-                if by_name { invalid() } else { error }
-            }
-            Err(error) => error.into(),
-        })
+        Ok((tree, outcome.err()))
+    }
+
+    /// Why a folder is not there after CREATE.
+    async fn not_made(
+        &self,
+        tree: &Tree,
+        path: &str,
+        given: &str,
+        refusal: Option<imap::Error>,
+    ) -> Error {
+        let error = match refusal {
+            Some(imap::Error::No { code, .. }) => self.explain(tree, path, "", None, code).await,
+            Some(error) => return error.into(),
+            // Taken with an OK and not listed: the server keeps another name than it was given.
+            None => return Error::InvalidInput(given.to_owned()),
+        };
+        if matches!(error, Error::InvalidInput(_) | Error::Conflict(..)) {
+            Error::InvalidInput(given.to_owned())
+        } else {
+            error
+        }
     }
 
     /// The folder known by this key in the state, if it is still there.
@@ -175,6 +225,11 @@ impl Account {
         self.selectable(&tree, &target.path, &target.given, target.makes)
             .await
     }
+}
+
+/// Whether a folder is there that can be opened.
+fn is_open(tree: &Tree, path: &str) -> bool {
+    tree.node(path).is_some_and(|node| node.expected.is_some())
 }
 
 fn target_in(tree: &Tree, path: &str, given: &str, makes: bool) -> Option<Target> {

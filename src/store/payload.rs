@@ -3,7 +3,7 @@
 //! Each window is a request of its own, so that a download holds no connection while its client is slow. The first window
 //! is read before anything is answered; an error later on cuts the answer off.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -14,16 +14,15 @@ use super::{
     structure::{Structure, content_type_of, encoding_of},
 };
 use crate::{
-    imap::{
-        Command, Item, SectionName, UidSet,
-        response::{BodyStructure, Untagged},
-    },
+    imap::{self, Item, Lane, SectionName, response::BodyStructure},
     message::{Decoder, TransferEncoding},
     task,
 };
 
 /// Octets of one FETCH.
 const WINDOW: u64 = 512 << 10;
+/// Octets of one FETCH that hold nobody up.
+const SMALL_WINDOW: u64 = 64 << 10;
 /// Windows that wait for the client.
 const AHEAD: usize = 1;
 /// Deepest part number.
@@ -139,31 +138,38 @@ impl Account {
         offset: u64,
         length: u64,
     ) -> Result<Bytes, Error> {
-        let items = [Item::Fixed("UID"), Item::Partial(section, offset, length)];
-        let command = Command::new("UID FETCH")
-            .uids(&UidSet::one(located.uid))
-            .items(&items);
-        let read = self
-            .pool
-            .read_in(&located.mailbox, &located.expected, command)
-            .await?;
-        let (_, completion) = read.ok_or(Error::NotFound)?;
         let name = section.to_string();
-        let mut bytes = None;
-        for data in completion.untagged {
-            if let Untagged::Fetch(fetch) = data
-                && fetch.uid == Some(located.uid)
-            {
-                let section = fetch
-                    .sections
-                    .into_iter()
-                    .find(|section| section.name == name && !section.binary);
-                bytes = section
-                    .map(|section| section.bytes.unwrap_or_default())
-                    .or(bytes);
-            }
-        }
-        bytes.ok_or(Error::NotFound)
+        let items = Arc::new([
+            Item::Fixed("UID"),
+            Item::Partial(section.clone(), offset, length),
+        ]);
+        let lane = if length > SMALL_WINDOW {
+            Lane::Bulk
+        } else {
+            Lane::Small
+        };
+        let fetch = |located: Located, items| async move {
+            let (mailbox, expected) = (&located.mailbox, &located.expected);
+            self.pool
+                .fetch_alone(lane, mailbox, expected, located.uid, items)
+                .await
+        };
+        let fetched = match fetch(located.clone(), Arc::clone(&items) as _).await {
+            // Renamed since it was located.
+            Ok(None)
+            | Err(imap::Error::No {
+                command: "EXAMINE", ..
+            }) => fetch(self.located_again(located).await?, items).await,
+            fetched => fetched,
+        };
+        let fetch = fetched?.flatten().ok_or(Error::NotFound)?;
+        let section = fetch
+            .sections
+            .into_iter()
+            .find(|section| section.name == name && !section.binary);
+        section
+            .map(|section| section.bytes.unwrap_or_default())
+            .ok_or(Error::NotFound)
     }
 }
 

@@ -8,11 +8,18 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::{Account, Error, letter::Letter, objects::found, parent::Target, refusal::Right};
+use super::{
+    Account, Error,
+    flags::shown,
+    letter::Letter,
+    objects::found,
+    parent::Target,
+    refusal::{Right, by_code},
+};
 use crate::{
     clock,
     imap::{
-        self, Command, Completion,
+        self, Command, Completion, Flag,
         response::{Code, Untagged},
     },
     state::Correlated,
@@ -82,7 +89,7 @@ impl Account {
                 }
                 Err(refusal) => {
                     error = self
-                        .not_appended(&mut target, letter.octets, refusal)
+                        .not_appended(&mut target, &letter.flags, letter.octets, refusal)
                         .await?
                 }
             }
@@ -97,6 +104,7 @@ impl Account {
     async fn not_appended(
         &self,
         target: &mut Target,
+        flags: &[Flag],
         octets: u64,
         refusal: imap::Error,
     ) -> Result<Error, Error> {
@@ -110,7 +118,7 @@ impl Account {
                 *target = self.target_again(target).await?;
                 Ok(Error::Unavailable("the folder was made anew".to_owned()))
             }
-            refusal => Err(self.refused_append(target, octets, refusal).await),
+            refusal => Err(self.refused_append(target, flags, octets, refusal).await),
         }
     }
 
@@ -252,29 +260,53 @@ impl Account {
         }
     }
 
-    /// An APPEND that was refused: by its code, else by right, else by quota (house: NO without a code).
-    pub(super) async fn refused_append(
+    /// An APPEND that was refused: by its code, else by right, by quota, or by a flag (house: NO without a code).
+    async fn refused_append(
         &self,
         target: &Target,
+        flags: &[Flag],
         octets: u64,
         refusal: imap::Error,
     ) -> Error {
         match refusal {
             imap::Error::No {
-                code: Some(Code::Cannot | Code::Limit),
-                ..
-            } => Error::Unsupported("flag".to_owned()),
+                command,
+                code: Some(code @ (Code::Cannot | Code::Limit)),
+            } => match self.unlisted_flag(target, flags).await {
+                Some(flag) => Error::Unsupported(flag),
+                None => by_code(command, code),
+            },
             imap::Error::No { code: None, .. } => {
                 if self.lacks(None, &target.mailbox, Right::Insert).await {
                     Error::Forbidden
                 } else if self.is_full(target, octets).await {
                     Error::QuotaExceeded
+                } else if let Some(flag) = self.unlisted_flag(target, flags).await {
+                    Error::Unsupported(flag)
                 } else {
                     Error::Upstream("APPEND refused without a reason".to_owned())
                 }
             }
+            // RFC 9051 §2.3.2: the backslash is the server's, and so servers take a flag they do not know for a mistake in the command.
+            imap::Error::Bad(_) => match self.unlisted_flag(target, flags).await {
+                Some(flag) => Error::Unsupported(flag),
+                None => refusal.into(),
+            },
             other => other.into(),
         }
+    }
+
+    /// A flag of the message that the mailbox does not have yet, as clients know it.
+    async fn unlisted_flag(&self, target: &Target, flags: &[Flag]) -> Option<String> {
+        let command = Command::new("NOOP");
+        let read = self
+            .pool
+            .read_in(&target.mailbox, &target.expected, command)
+            .await;
+        let (selected, _) = read.ok().flatten()?;
+        let listed = |flag: &&Flag| selected.flags.iter().any(|listed| flag.is(listed));
+        let unlisted = flags.iter().find(|flag| !listed(flag))?;
+        Some(shown(unlisted.as_str()))
     }
 
     /// Whether the store says that nothing more goes into the mailbox (RFC 9208 §4.1.2).

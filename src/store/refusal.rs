@@ -5,12 +5,28 @@
     reason = "a server may say more than was asked, and codes are many: what is not named does not matter here"
 )]
 
+use std::time::Duration;
+
 use super::{Account, Error, id::MailboxKey};
 use crate::imap::{
     self, Command, Flag, MailboxName,
     pool::Lease,
     response::{Code, Untagged},
 };
+
+/// How long a session of Dovecot may not know of a RENAME in another that a LIST has shown already.
+pub(super) const LAG: Duration = Duration::from_millis(100);
+
+/// Why a mailbox was not opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// For this reason.
+    Because(Error),
+    /// It has another name by now.
+    Elsewhere,
+    /// It is listed, and may be opened as far as anybody says: it is worth another try after [`LAG`], and then it is this.
+    Perhaps(Error),
+}
 
 /// What an operation needs to be allowed (RFC 4314 §2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,22 +76,28 @@ impl Account {
         key: &MailboxKey,
         mailbox: &MailboxName,
         code: Option<Code>,
-    ) -> Error {
+    ) -> Refused {
         match code {
-            Some(Code::NonExistent) => return Error::NotFound,
-            Some(code) => return by_code("EXAMINE", code),
-            None => {}
+            Some(Code::NonExistent) | None => {}
+            Some(code) => return Refused::Because(by_code("EXAMINE", code)),
         }
-        match self.fresh_tree().await {
-            Ok(tree) if tree.path(key).is_none() => return Error::NotFound,
-            Ok(_) => {}
-            Err(error) => return error,
+        let tree = match self.fresh_tree().await {
+            Ok(tree) => tree,
+            Err(error) => return Refused::Because(error),
+        };
+        match tree.path(key).and_then(|path| tree.node(path)) {
+            None => return Refused::Because(Error::NotFound),
+            Some(node) if node.mailbox != *mailbox => return Refused::Elsewhere,
+            Some(_) => {}
         }
         if self.lacks(None, mailbox, Right::Read).await {
-            Error::Forbidden
+            return Refused::Because(Error::Forbidden);
+        }
+        Refused::Perhaps(if code.is_some() {
+            Error::NotFound
         } else {
             Error::Upstream("EXAMINE refused without a reason".to_owned())
-        }
+        })
     }
 
     /// A command in an open mailbox that was refused, or did nothing in spite of its OK.
@@ -128,7 +150,7 @@ impl Account {
 }
 
 /// A code to a command that takes no name from the client: what would blame one is the store's fault here.
-fn by_code(command: &'static str, code: Code) -> Error {
+pub(super) fn by_code(command: &'static str, code: Code) -> Error {
     let refusal = imap::Error::No {
         command,
         code: Some(code),

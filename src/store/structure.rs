@@ -1,19 +1,16 @@
 //! What never changes about an object: header, structure, text. Read once, then kept (RFC 9051 §2.3.1.1: a UID's message
 //! is immutable).
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "a server may say more than was asked, and codes are many: what is not named does not matter here"
-)]
 
 use std::sync::Arc;
 
 use chrono::{DateTime, FixedOffset};
 
-use super::{Account, Error, locate::Located};
+use super::{Account, Error, locate::Located, measure::asked};
 use crate::{
     imap::{
         Command, Completion, Item, SectionName, UidSet,
-        response::{BodyStructure, Fetch, Leaf, Section, Untagged},
+        fetched::by_uid,
+        response::{BodyStructure, Fetch, Leaf, Section},
     },
     message::{self, Attribute, Cpim, Header, TransferEncoding},
 };
@@ -92,60 +89,47 @@ impl Structure {
 }
 
 /// Everything a cold object needs in one command.
-pub(super) fn everything(located: &Located, mod_seq: bool) -> Command {
-    let items = [
-        Item::Fixed(if mod_seq {
-            "UID FLAGS MODSEQ"
-        } else {
-            "UID FLAGS"
-        }),
+fn everything(mod_seq: bool) -> Arc<[Item]> {
+    Arc::new([
+        changing(mod_seq),
         Item::Fixed("INTERNALDATE RFC822.SIZE BODYSTRUCTURE"),
-        Item::Partial(&SectionName::Header, 0, HEADER_MOST),
-        Item::Partial(&SectionName::Text, 0, BODY_FIRST),
-    ];
-    Command::new("UID FETCH")
-        .uids(&UidSet::one(located.uid))
-        .items(&items)
+        Item::Partial(SectionName::Header, 0, HEADER_MOST),
+        Item::Partial(SectionName::Text, 0, BODY_FIRST),
+    ])
 }
 
 /// What changes.
-pub(super) fn flags_only(located: &Located, mod_seq: bool) -> Command {
-    let item = Item::Fixed(if mod_seq {
+pub(super) fn changing(mod_seq: bool) -> Item {
+    Item::Fixed(if mod_seq {
         "UID FLAGS MODSEQ"
     } else {
         "UID FLAGS"
-    });
-    Command::new("UID FETCH")
-        .uids(&UidSet::one(located.uid))
-        .items(&[item])
+    })
 }
 
-/// The message of that UID among the untagged data, all its FETCH lines taken together: a server may send its flags once
-/// more, in another line (RFC 9051 §7.5.2). `None` when it does not exist.
+/// What changes, in the session at hand.
+pub(super) fn flags_only(located: &Located, mod_seq: bool) -> Command {
+    Command::new("UID FETCH")
+        .uids(&UidSet::one(located.uid))
+        .items(&[changing(mod_seq)])
+}
+
+/// The message of that UID among the untagged data. `None` when it does not exist.
 pub(super) fn seen(completion: Completion, uid: u32) -> Option<Seen> {
-    let mut whole: Option<Fetch> = None;
-    for data in completion.untagged {
-        let Untagged::Fetch(fetch) = data else {
-            continue;
-        };
-        match &mut whole {
-            None if fetch.uid == Some(uid) => whole = Some(*fetch),
-            Some(known)
-                if fetch.uid == Some(uid)
-                    || (fetch.uid.is_none() && fetch.number == known.number) =>
-            {
-                known.flags = fetch.flags.or(known.flags.take());
-                known.mod_seq = fetch.mod_seq.or(known.mod_seq);
-            }
-            _ => {}
-        }
+    by_uid(completion.untagged, &[uid])
+        .remove(&uid)
+        .and_then(Seen::new)
+}
+
+impl Seen {
+    /// `None` when flags are missing: then nothing was said of the message itself.
+    pub(super) fn new(mut fetch: Fetch) -> Option<Self> {
+        Some(Self {
+            flags: fetch.flags.take()?,
+            mod_seq: fetch.mod_seq,
+            fetch,
+        })
     }
-    let mut fetch = whole?;
-    Some(Seen {
-        flags: fetch.flags.take()?,
-        mod_seq: fetch.mod_seq,
-        fetch,
-    })
 }
 
 impl Account {
@@ -154,7 +138,6 @@ impl Account {
         &self,
         id: &str,
     ) -> Result<(Located, Arc<Structure>, Seen), Error> {
-        let mod_seq = self.pool.capabilities()?.mod_seq();
         let known = match self.seal.read_object(id) {
             Some(object) => {
                 self.store
@@ -164,17 +147,14 @@ impl Account {
             }
             None => return Err(Error::NotFound),
         };
+        asked("structures", known.is_some());
         if let Some(structure) = known {
-            let (located, _, completion) = self
-                .read_object(id, |located| flags_only(located, mod_seq))
-                .await?;
-            let seen = seen(completion, located.uid).ok_or(Error::NotFound)?;
+            let (located, seen) = self.seen(id).await?;
             return Ok((located, structure, seen));
         }
-        let (located, _, completion) = self
-            .read_object(id, |located| everything(located, mod_seq))
-            .await?;
-        let seen = seen(completion, located.uid).ok_or(Error::NotFound)?;
+        let mod_seq = self.pool.capabilities()?.mod_seq();
+        let (located, fetch) = self.read_object(id, everything(mod_seq)).await?;
+        let seen = fetch.and_then(Seen::new).ok_or(Error::NotFound)?;
         let structure = Arc::new(self.read_structure(&located, &seen.fetch).await?);
         let shown = self.shown_key(&located.key);
         self.store
@@ -185,6 +165,14 @@ impl Account {
             )
             .await;
         Ok((located, structure, seen))
+    }
+
+    /// Where an object is, and what changes about it.
+    pub(super) async fn seen(&self, id: &str) -> Result<(Located, Seen), Error> {
+        let items = Arc::new([changing(self.pool.capabilities()?.mod_seq())]);
+        let (located, fetch) = self.read_object(id, items).await?;
+        let seen = fetch.and_then(Seen::new).ok_or(Error::NotFound)?;
+        Ok((located, seen))
     }
 
     fn structure_key(
@@ -338,20 +326,17 @@ impl Account {
             .collect();
         let mut sizes = Vec::new();
         if !encoded.is_empty() && self.pool.capabilities()?.binary() {
-            let items: Vec<Item<'_>> = std::iter::once(Item::Fixed("UID"))
-                .chain(encoded.iter().map(Item::BinarySize))
+            let items = std::iter::once(Item::Fixed("UID"))
+                .chain(encoded.into_iter().map(Item::BinarySize))
                 .collect();
-            let command = Command::new("UID FETCH")
-                .uids(&UidSet::one(located.uid))
-                .items(&items);
-            match self
-                .pool
-                .read_in(&located.mailbox, &located.expected, command)
-                .await
-            {
-                Ok(Some((_, completion))) => sizes = binary_sizes(completion, located.uid),
+            let (mailbox, expected) = (&located.mailbox, &located.expected);
+            match self.pool.fetch(mailbox, expected, located.uid, items).await {
+                Ok(fetch) => {
+                    let fetch = fetch.flatten();
+                    sizes = fetch.map_or_else(Vec::new, |fetch| fetch.binary_sizes);
+                }
                 // RFC 3516 §4.3: a part whose encoding the server does not know has no size; that is no fault of the object.
-                Ok(None) | Err(crate::imap::Error::No { .. } | crate::imap::Error::Bad(_)) => {}
+                Err(crate::imap::Error::No { .. } | crate::imap::Error::Bad(_)) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -380,18 +365,6 @@ fn payload_length(encoding: TransferEncoding, octets: Option<u64>, first: &[u8])
     whole
         .then(|| u64::try_from(message::decode(encoding, first).len()).ok())
         .flatten()
-}
-
-fn binary_sizes(completion: Completion, uid: u32) -> Vec<(String, u64)> {
-    completion
-        .untagged
-        .into_iter()
-        .filter_map(|data| match data {
-            Untagged::Fetch(fetch) if fetch.uid == Some(uid) => Some(fetch.binary_sizes),
-            _ => None,
-        })
-        .flatten()
-        .collect()
 }
 
 fn listed_part(id: String, part: &BodyStructure, size: Option<u64>) -> Part {

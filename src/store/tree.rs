@@ -10,6 +10,8 @@ use std::{
     sync::Arc,
 };
 
+use tokio::sync::OnceCell;
+
 use super::{
     error::Error,
     id::{FolderId, MailboxKey},
@@ -46,9 +48,16 @@ pub(super) struct Tree {
 
 impl Tree {
     /// Asks the server.
-    pub(super) async fn read(pool: &Arc<Pool>, roots: &[String]) -> Result<Self, Error> {
+    pub(super) async fn read(
+        pool: &Arc<Pool>,
+        naming: &OnceCell<Naming>,
+        roots: &[String],
+    ) -> Result<Self, Error> {
         let capabilities = pool.capabilities()?;
-        let naming = read_naming(pool, &capabilities).await?;
+        let naming = naming
+            .get_or_try_init(|| read_naming(pool, &capabilities))
+            .await?
+            .clone();
         let (entries, status) = match capabilities.listing() {
             Listing::WithStatus => list_with_status(pool, &capabilities).await?,
             Listing::ThenStatus => list_then_status(pool, &naming).await?,
@@ -284,6 +293,7 @@ async fn read_naming(pool: &Arc<Pool>, capabilities: &Capabilities) -> Result<Na
                 prefix,
                 separator: separator.map(char::from),
                 foreign,
+                utf_8: capabilities.utf_8_names(),
             });
         }
     }
@@ -299,6 +309,7 @@ async fn read_naming(pool: &Arc<Pool>, capabilities: &Capabilities) -> Result<Na
         prefix: String::new(),
         separator: separator.flatten(),
         foreign: Vec::new(),
+        utf_8: capabilities.utf_8_names(),
     })
 }
 
@@ -418,6 +429,7 @@ mod tests {
             prefix: String::new(),
             separator: Some('/'),
             foreign: Vec::new(),
+            utf_8: false,
         };
         let roots: Vec<String> = roots.iter().map(|root| (*root).to_owned()).collect();
         Tree::new(naming, entries, status, identity, &roots)

@@ -8,7 +8,7 @@ use cpm_bridge::{
     config::TlsMode,
     identity::{Credentials, Secret},
     imap::{
-        Error, Flag, MailboxName, Pool, Server, connect::Endpoint, connection::Message,
+        Error, Expected, Flag, MailboxName, Pool, Server, connect::Endpoint, connection::Message,
         guard::Limits, response::Code,
     },
     tls,
@@ -25,6 +25,7 @@ async fn pool(server: &Scripted) -> Arc<Pool> {
 /// So long for an answer.
 async fn pool_that_waits(server: &Scripted, command_timeout: Duration) -> Arc<Pool> {
     let endpoint = Endpoint {
+        store: "cpm".into(),
         host: server.address().ip().to_string(),
         port: server.address().port(),
         tls: TlsMode::Off,
@@ -163,6 +164,58 @@ async fn a_refusal_before_the_literal_costs_no_octet_and_no_connection() {
     pool.read(cpm_bridge::imap::Command::new("NOOP"))
         .await
         .unwrap();
+    server.assert_played().await;
+}
+
+#[tokio::test]
+async fn a_mailbox_that_is_open_for_reading_is_left_when_it_is_refused() {
+    let append = |script: Script| script.expect(&format!("{{tag}} {HEAD} {{5}}"));
+    let opened = |script: Script| {
+        script
+            .expect("{tag} EXAMINE \"INBOX\"")
+            .send("* OK [UIDVALIDITY 7] uids")
+            .send("{tag} OK [READ-ONLY] open")
+            .expect("{tag} NOOP")
+            .send("{tag} OK done")
+    };
+    let script = append(opened(login("UIDPLUS")))
+        .send("{tag} NO Current box is selected READ-ONLY.")
+        .expect("{tag} CLOSE")
+        .send("{tag} OK done");
+    let script = append(script)
+        .send("+ go on")
+        .expect_literal()
+        .expect("")
+        .send("{tag} OK [APPENDUID 7 3] done");
+    // With a code the server says what else it is, and with no mailbox open it is something else.
+    let script = append(opened(script)).send("{tag} NO [OVERQUOTA] full");
+    let script = script.expect("{tag} CLOSE").send("{tag} OK done");
+    let script = script.expect("{tag} NOOP").send("{tag} OK done");
+    let script = append(script).send("{tag} NO why ever");
+    let server = Scripted::start(vec![script]).await;
+    let pool = pool(&server).await;
+    let read = async || {
+        let expected = Expected {
+            uid_validity: 7,
+            mailbox_id: None,
+        };
+        let command = cpm_bridge::imap::Command::new("NOOP");
+        let read = pool.read_in(&inbox(), &expected, command).await;
+        assert!(read.unwrap().is_some());
+    };
+    let append = async || pool.append(&inbox(), vec![message(&["hello"], 5)]).await;
+    let refused = |code| Error::No {
+        command: "APPEND",
+        code,
+    };
+    read().await;
+    let done = append().await.unwrap();
+    assert_eq!(done.code, Some(Code::AppendUid(7, vec![3..=3])));
+    read().await;
+    let full = append().await.err();
+    assert_eq!(full, Some(refused(Some(Code::OverQuota))));
+    pool.write(&[]).await.unwrap();
+    assert_eq!(append().await.err(), Some(refused(None)));
     server.assert_played().await;
 }
 

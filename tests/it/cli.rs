@@ -23,7 +23,7 @@ fn command() -> Command {
 }
 
 /// The file `cpm.toml` in a directory of its own, which lives as long as the value.
-fn configuration(text: &str) -> (tempfile::TempDir, String) {
+pub(crate) fn configuration(text: &str) -> (tempfile::TempDir, String) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("cpm.toml");
     std::fs::write(&file, text).unwrap();
@@ -35,7 +35,7 @@ fn said(output: &Output) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(text).unwrap())
 }
 
-fn run(arguments: &[&str]) -> (Option<i32>, String) {
+pub(crate) fn run(arguments: &[&str]) -> (Option<i32>, String) {
     said(&command().args(arguments).output().unwrap())
 }
 
@@ -66,6 +66,14 @@ fn bad_usage_is_2() {
 fn a_good_file_is_ok() {
     let (_directory, file) = configuration(STORE);
     assert_eq!(run(&["check-config", &file]), (Some(0), "ok\n".to_owned()));
+}
+
+#[test]
+fn passwords_in_plain_text_over_the_network_are_warned_of() {
+    let (_directory, file) = configuration(&STORE.replace("127.0.0.1", "imap.test"));
+    let (code, text) = run(&["check-config", &file]);
+    assert_eq!(code, Some(0));
+    assert!(text.contains("warning: stores[0].tls: off"), "{text}");
 }
 
 #[test]
@@ -168,7 +176,7 @@ fn a_second_signal_ends_it_at_once() {
 }
 
 /// A process that does not outlive its test.
-struct Service(Child);
+pub(crate) struct Service(pub(crate) Child);
 
 impl Drop for Service {
     fn drop(&mut self) {
@@ -179,7 +187,7 @@ impl Drop for Service {
 }
 
 /// The service once it serves, and where.
-fn serving(file: &str) -> (Service, String) {
+pub(crate) fn serving(file: &str) -> (Service, String) {
     let mut service = command()
         .args(["serve", "--config", file])
         .stderr(Stdio::piped())
@@ -204,7 +212,7 @@ fn serving(file: &str) -> (Service, String) {
     (Service(service), address)
 }
 
-fn send(service: &Service, signal: &str) {
+pub(crate) fn send(service: &Service, signal: &str) {
     let id = service.0.id().to_string();
     assert!(
         Command::new("kill")

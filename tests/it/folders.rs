@@ -9,7 +9,8 @@ use crate::{
     support::bridge::Bridge,
 };
 
-fn reason(answer: &Value) -> (String, Vec<String>) {
+/// What an error says is wrong: its id and its variables.
+pub(crate) fn reason(answer: &Value) -> (String, Vec<String>) {
     let error = &answer["requestError"];
     let exception = if error["serviceException"].is_object() {
         &error["serviceException"]
@@ -435,4 +436,54 @@ async fn paths_lead_to_folders_one_by_one() {
         )
         .await
         .expect(400);
+}
+
+#[tokio::test]
+async fn renames_at_the_same_time_all_succeed_one_after_the_other() {
+    let bridge = Bridge::builder("renames_at_once")
+        .message("f", "f01-sms-in.eml")
+        .start()
+        .await;
+    let name = format!("{}/folderName", folder_of(&bridge, "/f").await);
+    let names: Vec<Value> = (0..8)
+        .map(|number| json!({"name": format!("name {number}")}))
+        .collect();
+    let renames = names.iter().map(|body| bridge.put(&name, body));
+    for answer in futures_util::future::join_all(renames).await {
+        answer.expect(200);
+    }
+    let last = bridge.get(&name).await.expect(200).json();
+    assert!(names.contains(&last), "{last}");
+}
+
+/// cpm-on-imap hazard: a session in a mailbox is in the way of its RENAME, and the name looked up a moment ago is another one.
+#[tokio::test]
+async fn reading_goes_on_while_a_folder_is_renamed() {
+    let bridge = Bridge::builder("reading_while_renaming")
+        .message("f", "f05-mms-plain.eml")
+        .start()
+        .await;
+    let folder = folder_of(&bridge, "/f").await;
+    let object = objects_of(&bridge, "/f").await.remove(0);
+    let rename = async {
+        for number in 0..20 {
+            let body = json!({"name": format!("name {number}")});
+            bridge
+                .put(&format!("{folder}/folderName"), &body)
+                .await
+                .expect(200);
+        }
+    };
+    let read = async {
+        for _ in 0..20 {
+            for resource in [
+                format!("{folder}?listFilter=All"),
+                object.clone(),
+                format!("{object}/payload"),
+            ] {
+                bridge.get(&resource).await.expect(200);
+            }
+        }
+    };
+    tokio::join!(rename, read);
 }

@@ -577,3 +577,44 @@ async fn a_path_leads_to_its_object() {
             .expect(404);
     }
 }
+
+#[tokio::test]
+async fn clients_that_change_the_flags_of_an_object_at_the_same_time_are_told_the_truth() {
+    let bridge = Bridge::builder("flags_at_once")
+        .message("INBOX", "f01-sms-in.eml")
+        .start()
+        .await;
+    let object = objects_of(&bridge, "/INBOX").await.remove(0);
+    let lists = async |flag: &str| {
+        for _ in 0..20 {
+            let answer = bridge
+                .put(&format!("{object}/flags"), &json!({"flag": [flag]}))
+                .await;
+            // Who is overtaken three times is asked to come again.
+            assert!([200, 503].contains(&answer.status), "{}", answer.text());
+        }
+    };
+    let single = async {
+        for _ in 0..20 {
+            let flag = format!("{object}/flags/$A2");
+            let set = bridge.put(&flag, &json!({"empty": null})).await;
+            assert!([201, 204].contains(&set.status), "{}", set.text());
+            let taken = bridge.delete(&flag).await;
+            assert!([204, 404].contains(&taken.status), "{}", taken.text());
+        }
+    };
+    tokio::join!(lists("$A0"), lists("$A1"), single);
+    let flags = bridge
+        .get(&format!("{object}/flags"))
+        .await
+        .expect(200)
+        .json();
+    let flags: Vec<&str> = flags["flagList"]["flag"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .filter(|flag| flag.starts_with("$A"))
+        .collect();
+    assert!(flags.len() <= 2 && !flags.is_empty(), "{flags:?}");
+}

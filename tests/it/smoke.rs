@@ -1,127 +1,17 @@
 //! The same round of work on Dovecot, Cyrus and Courier, so that the shape of the bridge fits them all.
 
-use std::{net::SocketAddr, path::Path};
+use std::path::Path;
 
-use cpm_bridge::demo::service::{self, Service};
 use serde_json::{Value, json};
 
 use crate::{
     objects::below_box,
     support::{
-        courier, cyrus, dovecot,
-        http::Client,
-        witness::{Witness, quoted},
+        courier, cyrus,
+        store::{COURIER, CYRUS, Store},
+        witness::quoted,
     },
 };
-
-/// A box on some server, by REST and by IMAP.
-struct Store {
-    name: &'static str,
-    service: Service,
-    client: Client,
-    login: String,
-    imap: SocketAddr,
-    /// Personal prefix and separator, as a client of this server knows them.
-    prefix: &'static str,
-    separator: char,
-}
-
-impl Store {
-    async fn new(
-        name: &'static str,
-        imap: SocketAddr,
-        login: &str,
-        prefix: &'static str,
-        separator: char,
-    ) -> Self {
-        let configuration = format!(
-            "[http]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
-             [[stores]]\nname = \"cpm\"\nhost = \"{}\"\nport = {}\ntls = \"off\"\n",
-            imap.ip(),
-            imap.port()
-        );
-        let service = service::start(&configuration).await.unwrap();
-        let client = Client::new(service.http).basic(login, "secret");
-        Self {
-            name,
-            service,
-            client,
-            login: login.to_owned(),
-            imap,
-            prefix,
-            separator,
-        }
-    }
-
-    fn target(&self, resource: &str) -> String {
-        format!(
-            "/nms/v1/cpm/tel:{}/{resource}",
-            self.login.replace('+', "%2B")
-        )
-    }
-
-    async fn json(&self, method: &str, resource: &str, body: Option<Value>, status: u16) -> Value {
-        let mut request = self.client.request(method, &self.target(resource));
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let answer = request.send().await;
-        assert_eq!(
-            answer.status,
-            status,
-            "{} {method} {resource}: {}",
-            self.name,
-            answer.text()
-        );
-        if answer.body.is_empty() {
-            Value::Null
-        } else {
-            answer.json()
-        }
-    }
-
-    fn mailbox(&self, levels: &[&str]) -> String {
-        format!(
-            "{}{}",
-            self.prefix,
-            levels.join(&self.separator.to_string())
-        )
-    }
-
-    async fn witness(&self) -> Witness {
-        Witness::login(self.imap, &self.login).await
-    }
-
-    async fn folder(&self, path: &str) -> String {
-        let path = path
-            .replace('+', "%2B")
-            .replace('&', "%26")
-            .replace(' ', "%20");
-        let found = self
-            .json(
-                "GET",
-                &format!("folders/operations/pathToId?path={path}"),
-                None,
-                200,
-            )
-            .await;
-        below_box(&found["reference"]["resourceURL"])
-    }
-
-    async fn objects(&self, path: &str) -> Vec<String> {
-        let folder = self.folder(path).await;
-        let listed = self
-            .json("GET", &format!("{folder}?listFilter=All"), None, 200)
-            .await;
-        let references = listed["folder"]["objects"]["objectReference"]
-            .as_array()
-            .unwrap();
-        references
-            .iter()
-            .map(|reference| below_box(&reference["resourceURL"]))
-            .collect()
-    }
-}
 
 fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(
@@ -150,11 +40,11 @@ async fn objects(store: &Store) {
             .await;
     }
     let objects = store.objects("/Default/tel:+15550101").await;
-    assert_eq!(objects.len(), 3, "{}", store.name);
+    assert_eq!(objects.len(), 3, "{}", store.kind.name);
 
     let object = store.json("GET", &objects[1], None, 200).await;
     let parts = object["object"]["payloadPart"].as_array().unwrap();
-    assert_eq!(parts.len(), 3, "{}", store.name);
+    assert_eq!(parts.len(), 3, "{}", store.kind.name);
     let stored = fixture("f05-mms-plain.eml");
     let body = &stored[stored
         .windows(4)
@@ -166,7 +56,7 @@ async fn objects(store: &Store) {
         .get(&store.target(&format!("{}/payload", objects[1])))
         .await
         .expect(200);
-    assert_eq!(payload.body, body, "{}", store.name);
+    assert_eq!(payload.body, body, "{}", store.kind.name);
     for part in parts {
         let served = store
             .client
@@ -177,17 +67,21 @@ async fn objects(store: &Store) {
             assert!(
                 size.abs_diff(served.body.len() as u64) < 4,
                 "{}: {part}",
-                store.name
+                store.kind.name
             );
         }
     }
     let chat = store.json("GET", &objects[0], None, 200).await;
-    assert!(chat.to_string().contains("TextContent"), "{}", store.name);
+    assert!(
+        chat.to_string().contains("TextContent"),
+        "{}",
+        store.kind.name
+    );
     witness.examine(&conversation).await;
     assert!(
         !witness.flags(2).await.contains("\\Seen"),
         "{}: reading sets nothing",
-        store.name
+        store.kind.name
     );
 
     flag_and_delete(store, &objects, &object).await;
@@ -206,7 +100,7 @@ async fn flag_and_delete(store: &Store, objects: &[String], object: &Value) {
     assert!(
         after["object"]["lastModSeq"].as_u64() > object["object"]["lastModSeq"].as_u64(),
         "{}",
-        store.name
+        store.kind.name
     );
     store
         .json(
@@ -232,7 +126,7 @@ async fn flag_and_delete(store: &Store, objects: &[String], object: &Value) {
         store.objects("/Default/tel:+15550101").await,
         [objects[0].clone(), objects[2].clone()],
         "{}",
-        store.name
+        store.kind.name
     );
 }
 
@@ -266,7 +160,7 @@ async fn folders(store: &Store) {
         .await;
     let sub = below_box(&made["reference"]["resourceURL"]);
     let top = store.folder("/Default/jdoe@ex.com").await;
-    let wire = if store.separator == '.' {
+    let wire = if store.kind.separator == '.' {
         "jdoe@ex%2Ecom"
     } else {
         "jdoe@ex.com"
@@ -294,20 +188,20 @@ async fn folders(store: &Store) {
         let shown = store
             .json("GET", &format!("{id}?path=Yes"), None, 200)
             .await;
-        assert_eq!(shown["folder"]["path"], path, "{}", store.name);
+        assert_eq!(shown["folder"]["path"], path, "{}", store.kind.name);
     }
     let shown = store.json("GET", &object, None, 200).await;
     assert_eq!(
         below_box(&shown["object"]["parentFolder"]),
         sub,
         "{}",
-        store.name
+        store.kind.name
     );
     assert_eq!(
         store.objects("/Default/other name/sub").await,
         std::slice::from_ref(&object),
         "{}",
-        store.name
+        store.kind.name
     );
 
     remove(store, &top, [&top, &sub, &object]).await;
@@ -335,25 +229,24 @@ async fn remove(store: &Store, top: &str, inside: [&String; 3]) {
 async fn round(store: Store) {
     objects(&store).await;
     folders(&store).await;
-    store.service.stop().await;
+    store.stop().await;
 }
 
 #[tokio::test]
 async fn dovecot_serves_the_round() {
-    let account = dovecot::account("smoke");
-    round(Store::new("Dovecot", account.imap, &account.login, "", '/').await).await;
+    round(Store::dovecot("smoke").await).await;
 }
 
 #[tokio::test]
 async fn cyrus_serves_the_round() {
     let server = cyrus::start().await;
-    round(Store::new("Cyrus", server.imap, "+15550100", "", '/').await).await;
+    round(Store::new(CYRUS, server.imap, server.imap, "+15550100").await).await;
     server.stop().await;
 }
 
 #[tokio::test]
 async fn courier_serves_the_round() {
     let server = courier::start().await;
-    round(Store::new("Courier", server.imap, "+15550100", "INBOX.", '.').await).await;
+    round(Store::new(COURIER, server.imap, server.imap, "+15550100").await).await;
     server.stop().await;
 }

@@ -25,7 +25,7 @@ use crate::imap::{
     command::{Command, Flag},
     connect::next,
     error::Error,
-    response::{Response, Tagged},
+    response::{Response, Status, Tagged},
 };
 
 /// Up to this size a literal need not be asked for where the server has LITERAL+; a larger one is, so that a server without room
@@ -63,7 +63,7 @@ impl Driver {
     ) -> Result<Completion, Error> {
         let started = Instant::now();
         let outcome = self.append_whole(mailbox, messages).await;
-        self.log("APPEND", started, outcome.as_ref().err());
+        self.note("APPEND", &outcome, started);
         outcome
     }
 
@@ -89,8 +89,9 @@ impl Driver {
         }
         let mut outcomes = self.answers(&tags).await;
         outcomes.resize_with(count, || Err(Error::Unsent));
-        let failed = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
-        self.log("APPEND", started, failed);
+        outcomes
+            .iter()
+            .for_each(|outcome| self.note("APPEND", outcome, started));
         outcomes
     }
 
@@ -150,7 +151,13 @@ impl Driver {
                 let head = Command::new("APPEND").mailbox(mailbox);
                 let head =
                     head.message(&message.flags, message.internal_date, message.octets, !asks);
-                self.begin(&head, &mut tag, asks, &mut completion).await?
+                let refusal = self.begin(&head, &mut tag, asks, &mut completion).await?;
+                if self.is_in_the_way(mailbox, refusal.as_ref()) {
+                    self.leave().await.map_err(unsent)?;
+                    self.begin(&head, &mut tag, asks, &mut completion).await?
+                } else {
+                    refusal
+                }
             } else {
                 let head = Command::new("").message(
                     &message.flags,
@@ -170,6 +177,15 @@ impl Driver {
         let answered = timeout(self.command_timeout, self.tagged(&tag, &mut completion)).await;
         let tagged = answered.map_err(|_| Error::Timeout)??;
         finish("APPEND", tagged, completion)
+    }
+
+    /// Whether the mailbox may have been refused because it is open here for reading: Courier appends to none that is.
+    fn is_in_the_way(&self, mailbox: &MailboxName, refusal: Option<&Tagged>) -> bool {
+        let examined = self.selection.as_ref();
+        let examined =
+            examined.is_some_and(|selected| selected.read_only && selected.mailbox == *mailbox);
+        examined
+            && refusal.is_some_and(|tagged| tagged.status == Status::No && tagged.code.is_none())
     }
 
     /// Takes in what the server has said meanwhile: a connection that has ended is noticed before anything is sent on it.
@@ -195,13 +211,13 @@ impl Driver {
         }
         let mut segments = head.segments(self.literal_plus).into_iter().peekable();
         let first = segments.next().ok_or(Error::Argument)?;
-        *tag = self.send_first(&first.bytes).await.map_err(unsent)?;
+        *tag = self.send_first(&first).await.map_err(unsent)?;
         while let Some(segment) = segments.next() {
             if let Some(tagged) = self.invited(tag, completion).await? {
                 return Ok(Some(tagged));
             }
             let last = segments.peek().is_none();
-            self.send(&segment.bytes, last).await.map_err(unsent)?;
+            self.send(segment.bytes, last).await.map_err(unsent)?;
         }
         if asks {
             self.invited(tag, completion).await

@@ -208,3 +208,110 @@ impl Journal {
         !self.lost
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: Key = [1; 16];
+    const OTHER: Key = [2; 16];
+
+    fn journal() -> Journal {
+        Journal::new(10 * BLOCK)
+    }
+
+    fn first(forgotten: Option<Key>) -> Change {
+        Change {
+            replaces: false,
+            forgotten,
+        }
+    }
+
+    #[test]
+    fn only_what_must_not_be_lost_is_waited_for() {
+        let mut journal = journal();
+        assert_eq!(journal.want(), None);
+        journal.revision(KEY, 1, 1, first(None));
+        assert_eq!(journal.want(), None);
+        journal.alias(OTHER, None);
+        assert_eq!(journal.want(), Some(1));
+        assert!(journal.take().is_some());
+        assert_eq!(journal.want(), Some(1), "on its way");
+        journal.correlated(KEY, None);
+        assert_eq!(journal.want(), Some(2));
+        assert_eq!(journal.written(), 1);
+        assert!(journal.take().is_some());
+        assert_eq!(journal.written(), 2);
+        assert_eq!(journal.want(), None);
+        assert!(journal.take().is_none());
+    }
+
+    #[test]
+    fn a_record_that_is_removed_is_on_the_disk_until_that_is_written() {
+        let mut journal = journal();
+        journal.revision(KEY, 1, 1, first(None));
+        assert!(journal.is_settled(&KEY, 1));
+        journal.revision(OTHER, 1, 2, first(Some(KEY)));
+        assert!(journal.is_settled(&OTHER, 2));
+        journal.take();
+        // Asked for again: the file may hold the old one until both are written.
+        journal.revision(KEY, 2, 3, first(None));
+        assert!(!journal.is_settled(&KEY, 3));
+        journal.written();
+        assert!(!journal.is_settled(&KEY, 3));
+        assert_eq!(journal.want(), Some(2));
+        journal.take();
+        assert!(!journal.is_settled(&KEY, 3));
+        journal.written();
+        assert!(journal.is_settled(&KEY, 3));
+    }
+
+    #[test]
+    fn a_transaction_that_failed_comes_again_under_what_came_since() {
+        let mut journal = journal();
+        let shown = |value| Some(Shown { digest: 7, value });
+        journal.revision(KEY, 7, 1, first(None));
+        journal.revision(OTHER, 7, 2, first(None));
+        journal.alias(KEY, None);
+        journal.take();
+        journal.revision(KEY, 7, 3, first(None));
+        journal.failed();
+        assert!(!journal.is_settled(&KEY, 3), "the first may be in the file");
+        assert_eq!(journal.want(), Some(2));
+        let again = journal.take().unwrap();
+        assert_eq!(again.revisions[&KEY].shown, shown(3));
+        assert_eq!(again.revisions[&OTHER].shown, shown(2));
+        assert!(again.aliases.contains_key(&KEY));
+    }
+
+    #[test]
+    fn values_are_reserved_before_they_are_needed() {
+        let mut journal = Journal::new(BLOCK);
+        journal.revision(KEY, 1, BLOCK / 2, first(None));
+        assert!(!journal.status().wanted);
+        journal.revision(KEY, 2, BLOCK / 2 + 1, first(None));
+        assert!(journal.status().wanted);
+        assert!(!journal.is_settled(&OTHER, BLOCK + 1));
+        let batch = journal.take().unwrap();
+        assert_eq!(batch.reserved, Some(BLOCK / 2 + 1 + BLOCK));
+        journal.revision(KEY, 3, BLOCK / 2 + 2, first(None));
+        assert!(!journal.status().wanted, "asked for once");
+        journal.written();
+        assert!(journal.is_settled(&OTHER, BLOCK + 1));
+    }
+
+    #[test]
+    fn more_changes_than_can_wait_are_not_kept_and_not_settled() {
+        let mut journal = journal();
+        for number in 0..=MOST_UNWRITTEN as u64 {
+            assert!(!journal.status().lost);
+            let mut key = KEY;
+            key[..8].copy_from_slice(&number.to_be_bytes());
+            journal.alias(key, None);
+        }
+        assert!(journal.status().lost);
+        assert_eq!(journal.pending.len(), MOST_UNWRITTEN);
+        assert!(!journal.is_settled(&OTHER, 1));
+        assert!(journal.take().is_none());
+    }
+}

@@ -18,7 +18,7 @@ use tokio::runtime;
 
 use super::*;
 use crate::state::{
-    CORRELATED_FOR,
+    CORRELATED_FOR, records,
     tests::{creation, in_file, outcome},
 };
 
@@ -70,8 +70,12 @@ async fn everything_outlives_a_restart() {
 #[tokio::test]
 async fn counters_go_on_above_what_any_process_may_have_given_out() {
     let directory = tempfile::tempdir().unwrap();
-    let mut highest = 0;
-    // Faster than the clock: the counter has to come from the file.
+    // A process whose clock was an hour ahead.
+    let ahead = records::first_counter(clock::now() + TimeDelta::hours(1));
+    let (database, _) = open::open(&path(&directory)).unwrap();
+    database::write(&database, &journal::Batch::reserving(ahead)).unwrap();
+    drop(database);
+    let mut highest = ahead;
     for round in 0..3 {
         let state = in_file(&path(&directory)).await;
         for number in 0..1000_u64 {
@@ -261,11 +265,16 @@ fn a_file_that_ends_early_or_was_overwritten_is_damaged_or_foreign() {
             matches!(error, OpenError::Damaged(_) | OpenError::Foreign),
             "{end}: {error:?}"
         );
+        assert!(
+            fs::read(&file).unwrap() == whole[..end],
+            "{end} left as it was"
+        );
     }
     let mut overwritten = whole.to_vec();
     overwritten[4096..].fill(0xff);
     fs::write(&file, &overwritten).unwrap();
     assert!(matches!(refusal(), OpenError::Damaged(_)));
+    assert!(fs::read(&file).unwrap() == overwritten, "left as it was");
 }
 
 proptest! {
@@ -288,7 +297,9 @@ proptest! {
                     let name = number.to_be_bytes();
                     assert_eq!(state.found("a", &name), Some([&name[..], b"moved"].concat()));
                 },
-                Err(OpenError::Damaged(_) | OpenError::Foreign) => {}
+                Err(OpenError::Damaged(_) | OpenError::Foreign) => {
+                    assert!(fs::read(&file).unwrap() == bytes, "left as it was");
+                }
                 Err(error) => panic!("{error:?}"),
             }
         });

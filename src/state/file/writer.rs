@@ -176,12 +176,12 @@ impl Shared {
     /// Waits for the transaction that holds everything said so far.
     pub(super) async fn commit(&self) -> Result<(), Error> {
         let mut progress = self.progress.subscribe();
-        let wanted = self.inner().journal.want();
-        self.work.notify_one();
         let failed = |progress: &Progress| progress.failure.clone().map_or(Ok(()), Err);
+        let wanted = self.inner().journal.want();
         let Some(wanted) = wanted else {
             return failed(&progress.borrow());
         };
+        self.work.notify_one();
         let reached = progress
             .wait_for(|progress| progress.written >= wanted || progress.failure.is_some())
             .await

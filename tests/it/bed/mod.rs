@@ -3,5 +3,7 @@
 mod demo;
 mod http;
 mod others;
+mod repertoire;
 mod scripted;
 mod servers;
+mod strict;

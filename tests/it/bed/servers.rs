@@ -57,8 +57,7 @@ async fn idle_pushes_a_message_another_session_appends() {
 #[tokio::test]
 async fn a_full_account_refuses_with_overquota() {
     let account = dovecot::account("a_full_account_refuses_with_overquota");
-    let server = dovecot::shared();
-    server.limit_storage(&account.login, 1).unwrap();
+    account.limit_storage(1).await;
     let message = [b"Subject: x\r\n\r\n".as_slice(), &[b'x'; 4096]].concat();
     let mut witness = account.witness().await;
     let reply = witness

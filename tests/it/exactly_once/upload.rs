@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::support::{
-    dovecot::Account,
-    http::{Answer, Client, Request},
-    witness::Witness,
+use crate::{
+    creation::Form,
+    support::{
+        dovecot::Account,
+        http::{Answer, Client, Request},
+        witness::Witness,
+    },
 };
-
-const BOUNDARY: &str = "f0rm";
 
 /// How an upload is sent, and what the bridge makes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,22 +84,17 @@ impl Upload {
             Kind::One | Kind::Streamed | Kind::Spooled => json!({"object": documents[0]}),
             Kind::Bulk => json!({"objectList": {"object": documents}}),
         };
-        let mut body = format!(
-            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"root-fields\"\r\n\
-             Content-Type: application/json\r\n\r\n{root}\r\n"
-        );
+        let mut form = Form::new(&root);
         for subject in &self.subjects {
             let content = self.content(subject) + more;
-            let length = content.len();
-            body += &format!(
-                "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"attachments\"\r\n\
-                 Content-Type: text/plain\r\nContent-Length: {length}\r\n\r\n{content}\r\n"
+            let header = format!(
+                "Content-Disposition: form-data; name=\"attachments\"\r\n\
+                 Content-Type: text/plain\r\nContent-Length: {}",
+                content.len()
             );
+            form = form.part(&header, content.as_bytes());
         }
-        body += &format!("--{BOUNDARY}--\r\n");
-        client
-            .request("POST", &target(account, resource))
-            .body(&format!("multipart/form-data; boundary={BOUNDARY}"), body)
+        form.on(client.request("POST", &target(account, resource)))
     }
 
     /// What an answer says of each object. Statuses that a broken store does not justify are a panic.

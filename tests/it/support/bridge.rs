@@ -100,6 +100,11 @@ impl Bridge {
 }
 
 impl Builder {
+    /// The account.
+    pub(crate) fn account(&self) -> &Account {
+        &self.account
+    }
+
     /// The account's login.
     pub(crate) fn login(&self) -> String {
         self.account.login.clone()

@@ -6,6 +6,7 @@ use std::{
         OnceLock,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use cpm_bridge::demo::dovecot::{Dovecot, Options};
@@ -26,6 +27,19 @@ impl Account {
     /// The box id, `tel:+1555…`.
     pub(crate) fn box_id(&self) -> String {
         format!("tel:{}", self.login)
+    }
+
+    /// Limits what it can hold. Dovecot looks at its file of users now and then only, so this waits until it has.
+    pub(crate) async fn limit_storage(&self, kilobytes: u32) {
+        shared().limit_storage(&self.login, kilobytes).unwrap();
+        let limit = format!("(STORAGE 0 {kilobytes})");
+        loop {
+            let reply = self.witness().await.command("GETQUOTAROOT INBOX").await;
+            if reply.texts().iter().any(|text| text.contains(&limit)) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// A direct session of this account.

@@ -11,6 +11,7 @@
 //! S-raw: * 1 FETCH (BODY[] {3}\r\na\x00b)     sent as it is, with \r \n \t \\ and \xHH, nothing added
 //! S: <close>                                 hangs up
 //! S: <stall>                                 says and reads nothing more until the client hangs up
+//! S: <reset>                                 breaks the connection off, as a host does that went down (in a repertoire)
 //! include: login.txt                         the steps of another transcript
 //! ```
 
@@ -32,14 +33,16 @@ pub(crate) struct Script {
     steps: Vec<Step>,
 }
 
+/// One line of a script.
 #[derive(Debug, Clone)]
-enum Step {
+pub(super) enum Step {
     Send(String),
     SendRaw(Vec<u8>),
     Expect(String),
     ExpectLiteral,
     Close,
     Stall,
+    Reset,
 }
 
 impl Script {
@@ -67,6 +70,7 @@ impl Script {
                 (comment, _) if comment.starts_with('#') => script,
                 ("S", "<close>") => script.close(),
                 ("S", "<stall>") => script.stall(),
+                ("S", "<reset>") => script.step(Step::Reset),
                 ("S", rest) => script.send(rest),
                 ("S-raw", rest) => script.send_raw(&unescaped(rest)),
                 ("C", "<literal>") => script.expect_literal(),
@@ -112,6 +116,11 @@ impl Script {
     pub(crate) fn then(mut self, other: Self) -> Self {
         self.steps.extend(other.steps);
         self
+    }
+
+    /// Its steps, in order.
+    pub(super) fn into_steps(self) -> Vec<Step> {
+        self.steps
     }
 
     fn step(mut self, step: Step) -> Self {
@@ -161,6 +170,9 @@ impl Script {
                         .await
                         .ok();
                     return Ok(());
+                }
+                Step::Reset => {
+                    return Err(failed("a script has no connection to reset".to_owned()));
                 }
             }
             stream.flush().await.map_err(io)?;
@@ -238,7 +250,7 @@ impl Drop for Scripted {
 }
 
 /// Whether a line is what the pattern wants; learns the tags in it if so.
-fn matches(pattern: &str, line: &str, tags: &mut HashMap<String, String>) -> bool {
+pub(super) fn matches(pattern: &str, line: &str, tags: &mut HashMap<String, String>) -> bool {
     let mut learned = tags.clone();
     let pattern = match pattern.split_once('}') {
         // A tag can only be learned at the beginning of a line.
@@ -274,7 +286,7 @@ fn matches(pattern: &str, line: &str, tags: &mut HashMap<String, String>) -> boo
     fits
 }
 
-fn substituted(line: &str, tags: &HashMap<String, String>) -> String {
+pub(super) fn substituted(line: &str, tags: &HashMap<String, String>) -> String {
     tags.iter().fold(line.to_owned(), |line, (name, tag)| {
         line.replace(name.as_str(), tag)
     })

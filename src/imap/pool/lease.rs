@@ -1,0 +1,152 @@
+//! The right to use a connection for a while.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use tokio::runtime::Handle;
+
+use super::{Lane, Pool, state::Member};
+use crate::{
+    imap::{
+        MailboxName,
+        command::Command,
+        connection::{Completion, Connection, Expected, Looked, Message, Mode, Selected},
+        error::Error,
+        measure::Doing,
+    },
+    task,
+};
+
+/// The right to use a connection; it goes back to the pool when this is dropped.
+#[derive(Debug)]
+pub struct Lease {
+    pool: Arc<Pool>,
+    member: Option<Member>,
+    lane: Lane,
+    in_flight: AtomicBool,
+}
+
+impl Lease {
+    pub(super) fn new(pool: &Arc<Pool>, member: Member, lane: Lane) -> Self {
+        member.connection.is(Doing::Busy);
+        Self {
+            pool: Arc::clone(pool),
+            member: Some(member),
+            lane,
+            in_flight: AtomicBool::new(false),
+        }
+    }
+
+    /// Runs a command once.
+    ///
+    /// # Errors
+    /// As for [`Connection::run`].
+    pub async fn run(&self, command: Command) -> Result<Completion, Error> {
+        self.using(async |connection| connection.run(command).await)
+            .await
+    }
+
+    /// Appends messages once.
+    ///
+    /// # Errors
+    /// As for [`Connection::append`].
+    pub async fn append(
+        &self,
+        mailbox: &MailboxName,
+        messages: Vec<Message>,
+    ) -> Result<Completion, Error> {
+        self.using(async |connection| connection.append(mailbox, messages).await)
+            .await
+    }
+
+    /// Appends messages, each by a command of its own.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] for all, or each as for [`Connection::append_each`].
+    pub(super) async fn append_each(
+        &self,
+        mailbox: &MailboxName,
+        messages: Vec<Message>,
+    ) -> Result<Vec<Result<Completion, Error>>, Error> {
+        self.using(async |connection| Ok(connection.append_each(mailbox, messages).await))
+            .await
+    }
+
+    /// Opens a mailbox.
+    ///
+    /// # Errors
+    /// As for [`Connection::open_mailbox`].
+    pub async fn open_mailbox(
+        &self,
+        mailbox: &MailboxName,
+        expected: &Expected,
+        mode: Mode,
+    ) -> Result<Selected, Error> {
+        self.using(async |connection| connection.open_mailbox(mailbox, expected, mode).await)
+            .await
+    }
+
+    /// Leaves the open mailbox.
+    pub(super) async fn leave_mailbox(&self) -> Result<(), Error> {
+        self.using(async |connection| connection.leave_mailbox().await)
+            .await
+    }
+
+    /// Examines a mailbox and runs a command in it, if it is the one expected.
+    pub(super) async fn examine(
+        &self,
+        mailbox: &MailboxName,
+        expected: &Expected,
+        command: Command,
+    ) -> Result<Option<(Selected, Completion)>, Error> {
+        let selected = self.open_mailbox(mailbox, expected, Mode::Examine).await?;
+        if !expected.is(&selected) {
+            return Ok(None);
+        }
+        let completion = self.run(command).await?;
+        Ok(Some((selected, completion)))
+    }
+
+    /// Fetches as [`Connection::fetch`] does.
+    pub(super) async fn fetch(
+        &self,
+        mailbox: &MailboxName,
+        expected: &Expected,
+        commands: Vec<Command>,
+    ) -> Result<Option<Looked>, Error> {
+        self.using(async |connection| connection.fetch(mailbox, expected, commands).await)
+            .await
+    }
+
+    /// Whoever leaves in the middle leaves a mark: the server still works on it.
+    async fn using<T>(
+        &self,
+        work: impl AsyncFnOnce(&Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let member = self.member.as_ref().ok_or(Error::Closed)?;
+        self.in_flight.store(true, Ordering::Relaxed);
+        let outcome = work(&member.connection).await;
+        self.in_flight.store(false, Ordering::Relaxed);
+        outcome
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(member) = self.member.take() else {
+            return;
+        };
+        let (pool, lane) = (Arc::clone(&self.pool), self.lane);
+        if !self.in_flight.load(Ordering::Relaxed) || Handle::try_current().is_err() {
+            pool.release(member, lane);
+            return;
+        }
+        // Nobody else shall wait behind that unknowingly.
+        task::spawn(async move {
+            member.connection.rest().await;
+            pool.release(member, lane);
+        });
+    }
+}
