@@ -9,9 +9,11 @@ use cpm_bridge::{
     task, tls,
 };
 use futures_util::future::join_all;
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use crate::{
+    creation::Form,
     objects::objects_of,
     support::{
         bridge::Bridge,
@@ -323,4 +325,42 @@ async fn small_gets_while_a_large_payload_goes_down() {
         beside.len()
     );
     assert!(turnstile.count().most <= 4);
+}
+
+/// The whole of it at once: what is made is there once each, nobody is refused, and the store sees four connections.
+#[tokio::test]
+async fn a_crowd_that_reads_and_writes_one_box_takes_four_connections() {
+    rlimit::increase_nofile_limit(8192).unwrap();
+    let builder = Bridge::builder("crowd").folder("many");
+    let turnstile = Turnstile::start(builder.imap()).await;
+    let bridge = builder
+        .store(turnstile.address())
+        .store_setting("max_connections_per_account = 4")
+        .start()
+        .await;
+    fill(&mut bridge.witness().await, "many", 50).await;
+    let objects = objects_of(&bridge, "/many").await;
+    let thousand: Vec<String> = objects.iter().cycle().take(1000).cloned().collect();
+    let made = join_all((0..200).map(|number| {
+        let subject = json!({"name": "Subject", "value": [format!("made {number}")]});
+        let object = json!({"object": {
+            "parentFolderPath": "/made", "attributes": {"attribute": [subject]}}});
+        let form = Form::new(&object).attachment("text/plain", b"hello");
+        form.on(bridge.request("POST", "objects")).send()
+    }));
+    let (read, made) = tokio::join!(all_at_once(&bridge, &thousand), made);
+    for answer in read {
+        answer.expect(200);
+    }
+    let mut locations: Vec<String> = made
+        .into_iter()
+        .map(|answer| answer.expect(201).header("location").unwrap().to_owned())
+        .collect();
+    locations.sort();
+    locations.dedup();
+    assert_eq!(locations.len(), 200);
+    assert_eq!(bridge.imap_count("made").await, 200);
+    let count = turnstile.count();
+    assert!(count.most <= 4, "{} connections", count.most);
+    assert_eq!(count.commands("CREATE"), 1);
 }
