@@ -361,14 +361,14 @@ async fn without_multiappend_the_commands_are_sent_back_to_back() {
     };
     // No answer before all commands are there.
     let script = append(back_to_back(), "tag1", "");
-    let script = append(script, "tag2", "\\Junk");
+    let script = append(script, "tag2", "kept");
     let script = append(script, "tag3", "")
         .send("{tag1} OK [APPENDUID 7 11] done")
-        .send("{tag2} BAD no such flag")
+        .send("{tag2} NO [LIMIT] too many flags")
         .send("{tag3} OK [APPENDUID 7 12] done");
     // That one is tried alone, to be told why.
-    let script = append(script, "tag4", "\\Junk")
-        .send("{tag4} BAD no such flag")
+    let script = append(script, "tag4", "kept")
+        .send("{tag4} NO [LIMIT] too many flags")
         .expect("{tag} EXAMINE \"INBOX\"")
         .send("* FLAGS (\\Seen)")
         .send("* OK [UIDVALIDITY 7] uids")
@@ -383,7 +383,7 @@ async fn without_multiappend_the_commands_are_sent_back_to_back() {
         .await;
     let objects = [
         (numbered("/INBOX", 0), Some("x")),
-        (json!({"flags": {"flag": ["\\Junk"]}}), Some("y")),
+        (json!({"flags": {"flag": ["kept"]}}), Some("y")),
         (numbered("/INBOX", 2), None),
     ];
     let answer = ask(bridge.request("POST", RESOURCE), &objects).await;
@@ -395,6 +395,32 @@ async fn without_multiappend_the_commands_are_sent_back_to_back() {
         (&"/INBOX".to_owned(), &"/INBOX".to_owned())
     );
     assert_ne!(first.object, last.object);
+    bridge.stop().await;
+    server.assert_played().await;
+}
+
+#[tokio::test]
+async fn a_flag_that_could_be_a_mistake_goes_alone_and_is_asked_for() {
+    let script = back_to_back()
+        .expect("{tag} APPEND \"INBOX\" () \"*\" {*+}")
+        .expect_literal()
+        .expect("")
+        .send("{tag} OK [APPENDUID 7 11] done")
+        .expect("{tag} APPEND \"INBOX\" (\\Junk) \"*\" {*7}")
+        .send("+ go on")
+        .expect_literal()
+        .expect("")
+        .send("{tag} OK [APPENDUID 7 12] done")
+        .stall();
+    let server = Scripted::start(vec![script]).await;
+    let bridge = Bridge::builder("bulk_alone").store(server.address());
+    let bridge = bridge.start().await;
+    let objects = [
+        (json!({}), Some("x")),
+        (json!({"flags": {"flag": ["\\Junk"]}}), Some("y")),
+    ];
+    let made = all_made(ask(bridge.request("POST", RESOURCE), &objects).await);
+    assert_eq!(made.len(), 2);
     bridge.stop().await;
     server.assert_played().await;
 }
