@@ -1,5 +1,7 @@
 //! Many objects in one request (contract §3.4).
 
+use std::net::SocketAddr;
+
 use serde_json::{Value, json};
 
 use super::{Form, Made, Stored, assert_refused, reference};
@@ -7,11 +9,11 @@ use crate::{
     folders::reason,
     support::{
         bridge::Bridge,
-        courier,
+        courier, cyrus,
         http::{Answer, Request},
         proxy::Proxy,
         scripted::{Script, Scripted},
-        store::{COURIER, Store},
+        store::{COURIER, CYRUS, Kind, Store},
     },
 };
 
@@ -313,17 +315,16 @@ async fn one_that_the_store_refuses_does_not_keep_out_the_others() {
     bridge.stop().await;
 }
 
-#[tokio::test]
-async fn courier_takes_them_one_by_one() {
-    let server = courier::start().await;
-    let proxy = Proxy::recording(server.imap).await;
-    let store = Store::new(COURIER, server.imap, proxy.address(), "+15550100").await;
+/// Six objects into two folders, by so many commands.
+async fn takes_them(kind: Kind, imap: SocketAddr, commands: usize) {
+    let proxy = Proxy::recording(imap).await;
+    let store = Store::new(kind, imap, proxy.address(), "+15550100").await;
     let objects: Vec<_> = (0..6)
         .map(|number| (numbered(["/a", "/INBOX"][number % 2], number), Some("x")))
         .collect();
     let made = all_made(ask(store.request("POST", RESOURCE), &objects).await);
     assert_eq!(made.len(), 6);
-    assert_eq!(count(&proxy, "APPEND"), 6);
+    assert_eq!(count(&proxy, "APPEND"), commands);
     for (folder, mailbox) in [
         ("/a", store.mailbox(&["a"])),
         ("/INBOX", "INBOX".to_owned()),
@@ -335,6 +336,19 @@ async fn courier_takes_them_one_by_one() {
         assert_eq!(store.witness().await.examine(&mailbox).await, 3);
     }
     store.stop().await;
+}
+
+#[tokio::test]
+async fn cyrus_takes_those_of_a_folder_together() {
+    let server = cyrus::start().await;
+    takes_them(CYRUS, server.imap, 2).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn courier_takes_them_one_by_one() {
+    let server = courier::start().await;
+    takes_them(COURIER, server.imap, 6).await;
     server.stop().await;
 }
 

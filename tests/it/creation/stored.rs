@@ -268,3 +268,34 @@ async fn the_direction_is_known_under_both_its_names() {
     }
     bridge.stop().await;
 }
+
+#[tokio::test]
+async fn what_the_payload_is_no_attribute_says() {
+    let bridge = Bridge::builder("structure").start().await;
+    let (object, stored) = create(
+        &bridge,
+        json!({"attributes": attributes(&[
+            ("Date", json!("2026-06-01T10:20:30Z")),
+            ("Content-Type", json!("multipart/mixed; boundary=b")),
+            ("content-transfer-encoding", json!("base64")),
+            ("MIME-Version", json!("2.0")),
+            ("TextContent", json!("another text")),
+            ("Content-Disposition", json!("attachment; filename=\"é.txt\"")),
+        ])}),
+    )
+    .await;
+    let expected = "Date: Mon, 1 Jun 2026 10:20:30 +0000\r\n\
+        Content-Disposition: attachment; filename*=UTF-8''%C3%A9.txt\r\nX-NMS-Nonce: nonce\r\nMIME-Version: 1.0\r\n\
+        Content-Type: text/plain\r\nContent-Transfer-Encoding: 7bit\r\n\r\nhello";
+    assert_eq!(stored.text(), expected);
+    let shown = object["attributes"]["attribute"].as_array().unwrap();
+    for (name, value) in [
+        ("Content-Type", "text/plain"),
+        ("TextContent", "hello"),
+        ("Content-Disposition", "attachment; filename=\"é.txt\""),
+    ] {
+        let attribute = json!({"name": name, "value": [value]});
+        assert!(shown.contains(&attribute), "{shown:?}");
+    }
+    bridge.stop().await;
+}
