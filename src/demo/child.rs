@@ -161,6 +161,19 @@ impl Child {
         self.process.wait().await
     }
 
+    /// Ends the command, and all that it has started and that has stayed in its process group, as a power failure does: nobody
+    /// can finish anything, and the directory that was to be removed stays.
+    ///
+    /// # Errors
+    /// As `waitpid`, and when there is no `sh`.
+    pub async fn kill(mut self) -> io::Result<()> {
+        if let Some(group) = self.process.id() {
+            let kill = ["-c", "kill -s KILL -- \"-$0\"", &group.to_string()];
+            Command::new("/bin/sh").args(kill).status().await?;
+        }
+        self.process.wait().await.map(drop)
+    }
+
     /// Tells it to stop and waits until the command has ended and its directory is removed.
     ///
     /// # Errors
@@ -213,6 +226,30 @@ mod tests {
         while directory.exists() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    #[tokio::test]
+    async fn a_command_that_is_killed_takes_its_children_along() {
+        let directory = tempfile::tempdir().unwrap();
+        let (pipe, open) = (directory.path().join("pipe"), directory.path().join("open"));
+        let script = format!(
+            "mkfifo '{0}'; (exec 3>'{0}'; touch '{1}'; exec sleep 60) & wait",
+            pipe.display(),
+            open.display()
+        );
+        let child = started(&script, directory.path()).await;
+        let there = async |path: &Path| {
+            while !path.exists() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        there(&pipe).await;
+        let read = tokio::task::spawn_blocking(move || std::fs::read(pipe));
+        there(&open).await;
+        child.kill().await.unwrap();
+        // It ends when the last who could write to it has.
+        assert_eq!(read.await.unwrap().unwrap(), b"");
+        assert!(directory.path().exists());
     }
 
     #[tokio::test]

@@ -44,3 +44,22 @@ pub enum Error {
     #[error("no connection free")]
     Busy,
 }
+
+impl Error {
+    /// Whether a command that changes something may have been carried out all the same: all of it was sent, and no answer came
+    /// that can be believed.
+    #[must_use]
+    pub fn leaves_open(&self) -> bool {
+        match self {
+            Self::Closed | Self::Timeout | Self::Protocol(_) => true,
+            Self::No { .. }
+            | Self::Bad(_)
+            | Self::Unsent
+            | Self::Connect(_)
+            | Self::Login(_)
+            | Self::Unsupported(_)
+            | Self::Argument
+            | Self::Busy => false,
+        }
+    }
+}

@@ -8,7 +8,7 @@ use super::{
     letter::Letter,
     objects::finish,
     parent::{Parent, Target},
-    place::Lost,
+    place::{Lost, first},
     turns::Turn,
 };
 use crate::{
@@ -143,19 +143,11 @@ impl Account {
     ) -> Vec<(Target, Vec<Entry>)> {
         let mut targets: HashMap<Parent, Result<Target, Error>> = HashMap::new();
         let mut groups: Vec<(Target, Vec<Entry>)> = Vec::new();
-        for entry in entries {
-            if let Some(intent) = &entry.intent {
-                match self.made_before(intent).await {
-                    Ok(Some((target, uid))) => {
-                        items[entry.index] = Ok(self.done(urls, &entry, &target, uid));
-                        continue;
-                    }
-                    Ok(None) => {}
-                    Err(error) => {
-                        items[entry.index] = Err(error);
-                        continue;
-                    }
-                }
+        let mut away = None;
+        for mut entry in entries {
+            if let Some(item) = self.made_already(urls, &mut entry, &mut away).await {
+                items[entry.index] = item;
+                continue;
             }
             if !targets.contains_key(&entry.parent) {
                 let target = self.target(urls, &entry.parent).await;
@@ -182,6 +174,29 @@ impl Account {
         groups
     }
 
+    /// What an earlier request has made of an entry; `None` when it is yet to be made. Not asked when the store did not answer for
+    /// one before it, lest each waits as long.
+    async fn made_already(
+        &self,
+        urls: &nms::Urls,
+        entry: &mut Entry,
+        away: &mut Option<Error>,
+    ) -> Option<Item> {
+        let intent = entry.intent.as_ref()?;
+        let made = match away.clone() {
+            Some(error) => Err(error),
+            None => self.made_before(intent).await,
+        };
+        match made {
+            Ok(Some((target, uid))) => Some(Ok(self.done(urls, entry, &target, uid))),
+            Ok(None) => None,
+            Err(error) => {
+                *away = Some(error.clone()).filter(Error::is_for_now);
+                Some(Err(error))
+            }
+        }
+    }
+
     /// Stores the messages of one group and writes down what became of each.
     async fn place_group(
         &self,
@@ -203,19 +218,31 @@ impl Account {
             return;
         }
         let outcomes = self.place_all(target, &mut group).await;
-        for (entry, outcome) in group.iter().zip(outcomes) {
-            items[entry.index] = match outcome {
-                Ok((target, uid)) => Ok(self.done(urls, entry, &target, uid)),
-                Err(lost) => Err(match &entry.key {
-                    Some(key) => self.give_up(key, lost),
-                    None => lost.error,
-                }),
-            };
+        for (entry, outcome) in group.iter_mut().zip(outcomes) {
+            items[entry.index] = self.outcome(urls, entry, outcome).await;
         }
         if group.iter().any(|entry| entry.key.is_some())
             && let Err(error) = self.commit().await
         {
             tracing::error!(%error, "the outcomes of creations were not kept");
+        }
+    }
+
+    async fn outcome(
+        &self,
+        urls: &nms::Urls,
+        entry: &mut Entry,
+        placed: Result<(Target, u32), Lost>,
+    ) -> Item {
+        let again = entry.intent.is_some();
+        match (placed, &entry.key) {
+            (Ok((target, uid)), _) if again => {
+                let uid = self.only_one(&target, &entry.letter.nonce, uid).await;
+                Ok(self.done(urls, entry, &target, uid))
+            }
+            (Ok((target, uid)), _) => Ok(self.done(urls, entry, &target, uid)),
+            (Err(lost), Some(key)) => Err(self.give_up(key, again, lost)),
+            (Err(lost), None) => Err(lost.error),
         }
     }
 
@@ -261,10 +288,27 @@ impl Account {
         group: &mut [Entry],
     ) -> Vec<Result<(Target, u32), Lost>> {
         let mut outcomes = Vec::with_capacity(group.len());
+        let mut away = None;
         for entry in group {
-            outcomes.push(self.place(target.clone(), &mut entry.letter).await);
+            outcomes.push(self.place_unless(&mut away, &target, entry).await);
         }
         outcomes
+    }
+
+    /// One alone; not when the store did not answer for one before it.
+    async fn place_unless(
+        &self,
+        away: &mut Option<Error>,
+        target: &Target,
+        entry: &mut Entry,
+    ) -> Result<(Target, u32), Lost> {
+        if let Some(error) = away {
+            return Err(error.clone().into());
+        }
+        let placed = self.place(target.clone(), &mut entry.letter).await;
+        *away = placed.as_ref().err().map(|lost| lost.error.clone());
+        away.take_if(|error| !error.is_for_now());
+        placed
     }
 
     /// RFC 3502: all or none. One that the store does not take keeps the others out, so after a refusal each goes alone.
@@ -280,22 +324,16 @@ impl Account {
         if messages.len() < group.len() {
             return self.place_one_by_one(target, group).await;
         }
-        match self.pool.append(&target.mailbox, messages).await {
-            Ok(completion) => {
-                let nonces = nonces(group);
-                match self.placed(&mut target, completion, &nonces).await {
-                    Ok(uids) => uids
-                        .into_iter()
-                        .map(|uid| uid.map(|uid| (target.clone(), uid)).ok_or_else(no_effect))
-                        .collect(),
-                    Err(lost) => vec![Err(lost); group.len()],
-                }
-            }
-            Err(imap::Error::Closed | imap::Error::Timeout) => {
-                self.look_for_all(target, &nonces(group)).await
-            }
-            Err(_) => self.place_one_by_one(target, group).await,
-        }
+        let nonces = nonces(group);
+        let placed = match self.pool.append(&target.mailbox, messages).await {
+            Ok(completion) => self.placed(&mut target, completion, &nonces).await,
+            Err(error) if error.leaves_open() => self.look_for_all(&target, &nonces, error).await,
+            Err(_) => return self.place_one_by_one(target, group).await,
+        };
+        placed
+            .into_iter()
+            .map(|placed| placed.map(|uid| (target.clone(), uid)))
+            .collect()
     }
 
     async fn place_back_to_back(
@@ -314,50 +352,44 @@ impl Account {
             Ok(sent) => sent,
             Err(error) => return vec![Err(Error::from(error).into()); group.len()],
         };
+        let mut lost = match lost_of(group, &sent) {
+            Some((nonces, error)) => self.look_for(&target, &nonces, error).await,
+            None => Vec::new(),
+        }
+        .into_iter();
         let mut outcomes = Vec::with_capacity(group.len());
-        for (entry, outcome) in group.iter_mut().zip(sent) {
-            outcomes.push(self.concluded(&mut target, entry, outcome).await);
+        let mut away = None;
+        for (entry, sent) in group.iter_mut().zip(sent) {
+            outcomes.push(match sent {
+                Ok(completion) => {
+                    let nonces = std::slice::from_ref(&entry.letter.nonce);
+                    let placed = self.placed(&mut target, completion, nonces).await;
+                    first(placed).map(|uid| (target.clone(), uid))
+                }
+                Err(error) if error.leaves_open() => {
+                    first(lost.next()).map(|uid| (target.clone(), uid))
+                }
+                // Nothing of it was stored: it goes alone, and is told why not if it cannot.
+                Err(_) => self.place_unless(&mut away, &target, entry).await,
+            });
         }
         outcomes
-    }
-
-    async fn concluded(
-        &self,
-        target: &mut Target,
-        entry: &mut Entry,
-        outcome: Result<Completion, imap::Error>,
-    ) -> Result<(Target, u32), Lost> {
-        match outcome {
-            Ok(completion) => {
-                let nonce = entry.letter.nonce.clone();
-                let uids = self.placed(target, completion, &[nonce]).await?;
-                let uid = uids.first().copied().flatten().ok_or_else(no_effect)?;
-                Ok((target.clone(), uid))
-            }
-            Err(imap::Error::Closed | imap::Error::Timeout) => {
-                let nonce = entry.letter.nonce.clone();
-                self.look_for(target.clone(), &nonce).await
-            }
-            // Nothing of it was stored: it goes alone, and is told why not if it cannot.
-            Err(_) => self.place(target.clone(), &mut entry.letter).await,
-        }
     }
 
     /// After a lost answer to a command that stores all or none: who finds the first finds them all.
     async fn look_for_all(
         &self,
-        target: Target,
+        target: &Target,
         nonces: &[String],
-    ) -> Vec<Result<(Target, u32), Lost>> {
-        let mut outcomes = Vec::with_capacity(nonces.len());
-        for nonce in nonces {
-            let outcome = match outcomes.first() {
-                Some(Err(lost)) => Err(Lost::clone(lost)),
-                Some(Ok(_)) | None => self.look_for(target.clone(), nonce).await,
-            };
-            outcomes.push(outcome);
+        error: imap::Error,
+    ) -> Vec<Result<u32, Lost>> {
+        let (one, others) = nonces.split_at(nonces.len().min(1));
+        let mut found = self.look_for(target, one, error.clone()).await;
+        match found.first().cloned() {
+            Some(Err(lost)) => found.resize(nonces.len(), Err(lost)),
+            Some(Ok(_)) | None => found.extend(self.look_for(target, others, error).await),
         }
-        outcomes
+        found
     }
 }
 
@@ -381,9 +413,15 @@ fn octets(group: &[Entry]) -> u64 {
     group.iter().map(|entry| entry.letter.octets).sum()
 }
 
-fn no_effect() -> Lost {
-    Lost {
-        error: Error::Upstream("APPEND without effect".to_owned()),
-        unknown: true,
-    }
+/// The nonces of those whose answer was lost, in their order, and how it was.
+fn lost_of(
+    group: &[Entry],
+    sent: &[Result<Completion, imap::Error>],
+) -> Option<(Vec<String>, imap::Error)> {
+    let lost = group.iter().zip(sent).filter_map(|(entry, sent)| {
+        let error = sent.as_ref().err().filter(|error| error.leaves_open())?;
+        Some((entry.letter.nonce.clone(), error.clone()))
+    });
+    let (nonces, mut errors): (Vec<_>, Vec<_>) = lost.unzip();
+    Some((nonces, errors.pop()?))
 }

@@ -100,9 +100,14 @@ impl Account {
             None => {
                 let target = self.target(urls, &parent).await?;
                 self.intend(&key, digest, &nonce, &target).await?;
-                self.place(target, &mut letter)
-                    .await
-                    .map_err(|lost| self.give_up(&key, lost))?
+                let placed = self.place(target, &mut letter).await;
+                let (target, uid) =
+                    placed.map_err(|lost| self.give_up(&key, known.is_some(), lost))?;
+                let uid = match &known {
+                    Some(_) => self.only_one(&target, &nonce, uid).await,
+                    None => uid,
+                };
+                (target, uid)
             }
         };
         let (target, uid) = placed;
@@ -142,7 +147,7 @@ impl Account {
         let Some(target) = self.target_of_key(&intent.folder).await? else {
             return Ok(None);
         };
-        let uid = self.find_nonce(&target, &intent.nonce).await?;
+        let uid = self.look_again(&target, intent).await?;
         Ok(uid.map(|uid| (target, uid)))
     }
 
@@ -198,9 +203,9 @@ impl Account {
             .correlate(&self.scope(), &key.bytes, record);
     }
 
-    /// A failed attempt is not remembered; one that may have succeeded is.
-    pub(super) fn give_up(&self, key: &Key, lost: Lost) -> Error {
-        if !lost.unknown {
+    /// A failed attempt is not remembered; one that may have succeeded is, and so is one after such a one.
+    pub(super) fn give_up(&self, key: &Key, again: bool, lost: Lost) -> Error {
+        if !lost.unknown && !again {
             self.store
                 .state
                 .forget_correlated(&self.scope(), &key.bytes);

@@ -73,6 +73,13 @@ pub enum Error {
     Internal(String),
 }
 
+impl Error {
+    /// Whether the store did not answer, so that whatever is asked next would wait as long.
+    pub(super) fn is_for_now(&self) -> bool {
+        matches!(self, Self::Busy | Self::Unavailable(_) | Self::Timeout)
+    }
+}
+
 /// What the server or the wire did, as it concerns the box. A NO without a code is for the operation to explain: here it
 /// counts as a misbehaving store.
 impl From<imap::Error> for Error {

@@ -30,6 +30,7 @@ mod turns;
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use moka::future::Cache;
 use tokio::sync::{OnceCell, mpsc};
 
@@ -38,6 +39,7 @@ pub use error::Error;
 pub use letter::{Attachment, AttachmentBytes, EntityScan, FoundOf, Octets, needs_scan};
 
 use crate::{
+    clock,
     config::{ObjectsConfig, StoreConfig},
     identity::{BoxId, Credentials},
     imap::{Capabilities, Pool, Server, connect::Endpoint, guard::Limits},
@@ -84,6 +86,8 @@ pub struct Store {
     structures: Cache<(String, MailboxKey, u32), Arc<Structure>>,
     /// Creations with the same key, one after the other.
     turns: Turns,
+    /// When it was made: what an earlier process was doing it did before.
+    since: DateTime<Utc>,
 }
 
 /// What all requests of one login share.
@@ -206,6 +210,7 @@ impl Store {
                 .eviction_listener(leaves("structures"))
                 .build(),
             turns: Turns::default(),
+            since: clock::now(),
         }))
     }
 

@@ -68,7 +68,7 @@ impl Account {
         .await
     }
 
-    async fn delete_now(&self, id: &str) -> Result<(), Error> {
+    pub(super) async fn delete_now(&self, id: &str) -> Result<(), Error> {
         let (located, lease, _) = self.write_object(id).await?;
         let before = self.flags_in(&lease, &located).await?;
         self.visible(&before.flags)?;

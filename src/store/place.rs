@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use super::{
     Account, Error,
     flags::shown,
@@ -14,9 +16,13 @@ use super::{
     parent::Target,
     refusal::{Right, by_code},
 };
-use crate::imap::{
-    self, Command, Completion, Flag,
-    response::{Code, Untagged},
+use crate::{
+    clock,
+    imap::{
+        self, Command, Completion, Flag,
+        response::{Code, Untagged},
+    },
+    state::Correlated,
 };
 
 /// Header that finds a message again whose APPEND was not answered.
@@ -29,6 +35,8 @@ const LOOKS: [Duration; 5] = [
     Duration::from_millis(1000),
     Duration::from_millis(2000),
 ];
+/// How long after it was sent a message may come to light: as long as all looks take.
+const SETTLED: TimeDelta = TimeDelta::milliseconds(3500);
 /// How often what was not sent is sent anew.
 const ATTEMPTS: usize = 3;
 
@@ -70,18 +78,14 @@ impl Account {
             };
             match self.pool.append(&target.mailbox, vec![message]).await {
                 Ok(completion) => {
-                    let uids = self
-                        .placed(&mut target, completion, std::slice::from_ref(&letter.nonce))
-                        .await?;
-                    let uid = uids.first().copied().flatten();
-                    let uid = uid.ok_or_else(|| Lost {
-                        error: Error::Upstream("APPEND without effect".to_owned()),
-                        unknown: true,
-                    })?;
+                    let nonces = std::slice::from_ref(&letter.nonce);
+                    let uid = first(self.placed(&mut target, completion, nonces).await)?;
                     return Ok((target, uid));
                 }
-                Err(imap::Error::Closed | imap::Error::Timeout) => {
-                    return self.look_for(target, &letter.nonce).await;
+                Err(error) if error.leaves_open() => {
+                    let nonces = std::slice::from_ref(&letter.nonce);
+                    let uid = first(self.look_for(&target, nonces, error).await)?;
+                    return Ok((target, uid));
                 }
                 Err(refusal) => {
                     error = self
@@ -124,11 +128,14 @@ impl Account {
         target: &mut Target,
         completion: Completion,
         nonces: &[String],
-    ) -> Result<Vec<Option<u32>>, Lost> {
+    ) -> Vec<Result<u32, Lost>> {
         if let Some(Code::AppendUid(uid_validity, ranges)) = completion.code {
             if uid_validity != target.expected.uid_validity {
                 // The mailbox was made anew between the look at the tree and the APPEND.
-                *target = self.target_again(target).await.map_err(unknown)?;
+                match self.target_again(target).await {
+                    Ok(again) => *target = again,
+                    Err(error) => return vec![Err(unknown(error)); nonces.len()],
+                }
             }
             let uids: Vec<u32> = ranges
                 .into_iter()
@@ -136,32 +143,95 @@ impl Account {
                 .take(nonces.len() + 1)
                 .collect();
             if uid_validity == target.expected.uid_validity && uids.len() == nonces.len() {
-                return Ok(uids.into_iter().map(Some).collect());
+                return uids.into_iter().map(Ok).collect();
             }
         }
-        let mut uids = Vec::with_capacity(nonces.len());
-        for nonce in nonces {
-            uids.push(self.find_nonce(target, nonce).await.map_err(unknown)?);
-        }
-        Ok(uids)
+        let found = self.look(target, nonces, &LOOKS).await.into_iter();
+        found
+            .map(|found| found.map_err(unknown)?.ok_or_else(no_effect))
+            .collect()
     }
 
-    /// What became of a message whose APPEND was sent whole and not answered. Nothing is sent again here.
+    /// What became of messages whose APPEND was sent whole and not answered, which is the error. Nothing is sent again here.
     pub(super) async fn look_for(
         &self,
-        target: Target,
-        nonce: &str,
-    ) -> Result<(Target, u32), Lost> {
-        let mut error = Error::Unavailable("the store did not answer APPEND".to_owned());
-        for wait in LOOKS {
-            tokio::time::sleep(wait).await;
-            match self.find_nonce(&target, nonce).await {
-                Ok(Some(uid)) => return Ok((target, uid)),
-                Ok(None) => {}
-                Err(reason) => error = reason,
+        target: &Target,
+        nonces: &[String],
+        error: imap::Error,
+    ) -> Vec<Result<u32, Lost>> {
+        let error = Error::from(error);
+        let found = self.look(target, nonces, &LOOKS).await.into_iter();
+        found
+            .map(|found| {
+                found
+                    .map_err(unknown)?
+                    .ok_or_else(|| unknown(error.clone()))
+            })
+            .collect()
+    }
+
+    /// The message of an intent that has no outcome, if it was stored. While it may still be on its way it is waited for.
+    pub(super) async fn look_again(
+        &self,
+        target: &Target,
+        intent: &Correlated,
+    ) -> Result<Option<u32>, Error> {
+        // What an earlier process sent was sent before this one began.
+        let sent = intent.at.max(self.store.since);
+        let settled = sent.checked_add_signed(SETTLED).unwrap_or(sent);
+        let looks = if clock::now() < settled {
+            &LOOKS[..]
+        } else {
+            &LOOKS[..1]
+        };
+        let nonces = std::slice::from_ref(&intent.nonce);
+        let found = self.look(target, nonces, looks).await;
+        found.into_iter().next().unwrap_or(Ok(None))
+    }
+
+    /// Asks for messages by their nonces until all are found, once after each wait.
+    async fn look(
+        &self,
+        target: &Target,
+        nonces: &[String],
+        waits: &[Duration],
+    ) -> Vec<Result<Option<u32>, Error>> {
+        let mut found: Vec<Result<Option<u32>, Error>> = vec![Ok(None); nonces.len()];
+        for wait in waits {
+            tokio::time::sleep(*wait).await;
+            let mut failure = None;
+            for (nonce, found) in nonces.iter().zip(&mut found) {
+                if let Some(error) = &failure {
+                    // Who cannot be asked about one cannot be asked about the next.
+                    *found = Err(Error::clone(error));
+                } else if !matches!(found, Ok(Some(_))) {
+                    *found = self.find_nonce(target, nonce).await;
+                    failure = found.as_ref().err().cloned();
+                }
+            }
+            if found.iter().all(|found| matches!(found, Ok(Some(_)))) {
+                break;
             }
         }
-        Err(unknown(error))
+        found
+    }
+
+    /// After an attempt that nobody knew the outcome of: when it has come to an end all the same, the second is one too many.
+    /// The UID of the one that stays.
+    pub(super) async fn only_one(&self, target: &Target, nonce: &str, uid: u32) -> u32 {
+        let first = match self.find_nonce(target, nonce).await {
+            Ok(Some(first)) if first < uid => first,
+            Ok(_) => return uid,
+            Err(error) => {
+                tracing::warn!(%error, "whether a message is there twice could not be asked");
+                return uid;
+            }
+        };
+        // Others may have copied the first; the one that is ours alone is the one just made.
+        if let Err(error) = self.delete_now(&self.object_text(&target.key, uid)).await {
+            tracing::warn!(%error, "a message is there twice");
+        }
+        first
     }
 
     /// The UID of the message with that nonce.
@@ -179,11 +249,12 @@ impl Account {
             .read_in(&target.mailbox, &target.expected, command)
             .await;
         match read {
-            Ok(Some((_, completion))) => Ok(found(completion.untagged).into_iter().max()),
+            // A copy of it that somebody made has the same nonce, and a higher UID (RFC 9051 §2.3.1.1).
+            Ok(Some((_, completion))) => Ok(found(completion.untagged).into_iter().min()),
             Ok(None) => Ok(None),
             Err(imap::Error::No {
                 command: "EXAMINE",
-                code: None | Some(Code::NonExistent),
+                code: Some(Code::NonExistent),
             }) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -268,6 +339,19 @@ fn has_no_room((name, usage, limit): &(String, u64, u64), octets: u64) -> bool {
         _ => return false,
     };
     usage.saturating_add(more) > *limit
+}
+
+/// What became of the one message that was asked about.
+pub(super) fn first(placed: impl IntoIterator<Item = Result<u32, Lost>>) -> Result<u32, Lost> {
+    placed
+        .into_iter()
+        .next()
+        .unwrap_or_else(|| Err(no_effect()))
+}
+
+/// A tagged OK, and no message.
+fn no_effect() -> Lost {
+    unknown(Error::Upstream("APPEND without effect".to_owned()))
 }
 
 fn unknown(error: Error) -> Lost {

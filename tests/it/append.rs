@@ -14,10 +14,16 @@ use cpm_bridge::{
     tls,
 };
 use futures_util::{StreamExt, stream};
+use tokio::time::Instant;
 
 use crate::support::scripted::{Script, Scripted};
 
 async fn pool(server: &Scripted) -> Arc<Pool> {
+    pool_that_waits(server, Duration::from_secs(20)).await
+}
+
+/// So long for an answer.
+async fn pool_that_waits(server: &Scripted, command_timeout: Duration) -> Arc<Pool> {
     let endpoint = Endpoint {
         store: "cpm".into(),
         host: server.address().ip().to_string(),
@@ -25,7 +31,7 @@ async fn pool(server: &Scripted) -> Arc<Pool> {
         tls: TlsMode::Off,
         tls_config: tls::client(None).unwrap(),
         connect_timeout: Duration::from_secs(20),
-        command_timeout: Duration::from_secs(20),
+        command_timeout,
         idle_timeout: Duration::from_secs(60),
         limits: Limits::default(),
     };
@@ -245,11 +251,63 @@ async fn only_what_was_sent_whole_has_an_unknown_outcome() {
                 .close(),
             Error::Closed,
         ),
+        (
+            invited(login(""))
+                .expect_literal()
+                .expect("")
+                .send(&format!("* OK {}", "x".repeat(2 << 20)))
+                .stall(),
+            Error::Protocol("the server's response crosses a bound: Line".to_owned()),
+        ),
     ] {
         let server = Scripted::start(vec![script]).await;
         let pool = pool(&server).await;
         let result = pool.append(&inbox(), vec![message(&["hello"], 5)]).await;
+        assert_eq!(outcome.leaves_open(), outcome != Error::Unsent);
         assert_eq!(result.err(), Some(outcome));
         server.assert_played().await;
     }
+}
+
+#[tokio::test]
+async fn back_to_back_answers_may_come_in_any_order() {
+    let one = |tag: u8| {
+        Script::new()
+            .expect(&format!("{{tag{tag}}} {HEAD} {{2+}}"))
+            .expect_literal()
+            .expect("")
+    };
+    let script = login("LITERAL+ UIDPLUS")
+        .then(one(1))
+        .then(one(2))
+        .send("{tag2} OK [APPENDUID 7 3] done")
+        .send("{tag1} OK [APPENDUID 7 4] done");
+    let server = Scripted::start(vec![script]).await;
+    let pool = pool(&server).await;
+    let both = vec![message(&["ab"], 2), message(&["cd"], 2)];
+    let outcomes = pool.append_each(&inbox(), both).await.unwrap();
+    let codes: Vec<_> = outcomes
+        .into_iter()
+        .map(|outcome| outcome.unwrap().code)
+        .collect();
+    let uid = |uid| Some(Code::AppendUid(7, vec![uid..=uid]));
+    assert_eq!(codes, [uid(4), uid(3)]);
+    server.assert_played().await;
+}
+
+#[tokio::test]
+async fn a_store_that_answers_no_more_is_waited_for_once() {
+    const COUNT: usize = 30;
+    let all = (0..COUNT).fold(login("LITERAL+"), |script, _| {
+        script.expect("{tag} APPEND *").expect_literal().expect("")
+    });
+    let server = Scripted::start(vec![all.stall()]).await;
+    let pool = pool_that_waits(&server, Duration::from_secs(1)).await;
+    let messages = (0..COUNT).map(|_| message(&["ab"], 2)).collect();
+    let started = Instant::now();
+    let outcomes = pool.append_each(&inbox(), messages).await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(15));
+    let outcomes: Vec<_> = outcomes.into_iter().map(Result::err).collect();
+    assert_eq!(outcomes, vec![Some(Error::Timeout); COUNT]);
+    server.assert_played().await;
 }

@@ -8,6 +8,7 @@ mod cli;
 mod creation;
 mod drain;
 mod encryption;
+mod exactly_once;
 mod faults;
 mod folders;
 mod guard;

@@ -2,21 +2,21 @@
 //!
 //! * What was announced is what is sent: a message that breaks off, or grows, ends the connection inside the literal, and the server
 //!   has stored nothing (RFC 9051 §6.3.12: APPEND takes effect as a whole or not at all).
-//! * Whether all of it was sent is told apart ([`Error::Closed`] and [`Error::Timeout`] against [`Error::Unsent`]): only then the outcome can be
-//!   unknown.
+//! * Whether all of it was sent is told apart ([`Error::Unsent`] against [`Error::Closed`], [`Error::Timeout`] and [`Error::Protocol`]): only
+//!   then the outcome can be unknown ([`Error::leaves_open`]).
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "a server may say more than was asked: what is not named does not matter here"
 )]
 
-use std::{fmt, io};
+use std::{collections::HashMap, fmt, io};
 
 use bytes::Bytes;
 use chrono::{DateTime, FixedOffset};
 use futures_util::{FutureExt, StreamExt, stream::BoxStream};
 use tokio::{
     io::AsyncWriteExt,
-    time::{Instant, timeout},
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::{Completion, Driver, finish};
@@ -75,8 +75,7 @@ impl Driver {
     ) -> Vec<Result<Completion, Error>> {
         let started = Instant::now();
         let count = messages.len();
-        let mut outcomes: Vec<Result<Completion, Error>> = Vec::with_capacity(count);
-        let mut tags = Vec::new();
+        let mut tags = Vec::with_capacity(count);
         let mut sent = self.still_there();
         for message in messages {
             if sent.is_err() {
@@ -84,25 +83,42 @@ impl Driver {
             }
             let mut tag = String::new();
             sent = self.send_append(mailbox, message, &mut tag).await;
-            if sent.is_ok() {
+            if matches!(sent, Ok(()) | Err(Error::Closed)) {
                 tags.push(tag);
             }
         }
-        for tag in &tags {
-            let mut completion = Completion::default();
-            let answer = timeout(self.command_timeout, self.tagged(tag, &mut completion)).await;
-            let outcome = match answer {
-                Ok(Ok(tagged)) => finish("APPEND", tagged, completion),
-                Ok(Err(error)) => Err(error),
-                Err(_) => Err(Error::Timeout),
-            };
-            outcomes.push(outcome);
-        }
+        let mut outcomes = self.answers(&tags).await;
         outcomes.resize_with(count, || Err(Error::Unsent));
         outcomes
             .iter()
             .for_each(|outcome| self.note("APPEND", outcome, started));
         outcomes
+    }
+
+    /// What each command came to, in whatever order the server answers. After a loss there is nothing to wait for.
+    async fn answers(&mut self, tags: &[String]) -> Vec<Result<Completion, Error>> {
+        let mut answers: HashMap<String, Result<Completion, Error>> = HashMap::new();
+        let mut lost = Error::Timeout;
+        let mut deadline = Instant::now() + self.command_timeout;
+        while answers.len() < tags.len() {
+            match timeout_at(deadline, next(&mut self.session)).await {
+                Ok(Ok(Response::Tagged(tagged))) if tags.contains(&tagged.tag) => {
+                    deadline = Instant::now() + self.command_timeout;
+                    let tag = tagged.tag.clone();
+                    answers.insert(tag, finish("APPEND", tagged, Completion::default()));
+                }
+                Ok(Ok(Response::Untagged(data))) => self.observe(&data),
+                Ok(Ok(Response::Tagged(_) | Response::Continuation)) => {}
+                Ok(Err(error)) => {
+                    lost = error;
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        tags.iter()
+            .map(|tag| answers.remove(tag).unwrap_or_else(|| Err(lost.clone())))
+            .collect()
     }
 
     /// One APPEND whose literal is not asked for.
@@ -118,7 +134,7 @@ impl Driver {
         self.begin(&head, tag, false, &mut Completion::default())
             .await?;
         self.send_message(message).await?;
-        self.write(b"\r\n", true).await
+        self.end_line().await
     }
 
     async fn append_whole(
@@ -157,7 +173,7 @@ impl Driver {
             }
             self.send_message(message).await?;
         }
-        self.write(b"\r\n", true).await?;
+        self.end_line().await?;
         let answered = timeout(self.command_timeout, self.tagged(&tag, &mut completion)).await;
         let tagged = answered.map_err(|_| Error::Timeout)??;
         finish("APPEND", tagged, completion)
@@ -248,6 +264,11 @@ impl Driver {
                 .ok_or(Error::Unsent)?;
             self.write(&piece, false).await?;
         }
+    }
+
+    /// Ends the command. Some servers act on the CR alone, so when this fails nobody knows whether this one will.
+    async fn end_line(&mut self) -> Result<(), Error> {
+        self.write(b"\r\n", true).await.map_err(|_| Error::Closed)
     }
 
     async fn write(&mut self, bytes: &[u8], flush: bool) -> Result<(), Error> {

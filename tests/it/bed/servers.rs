@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use crate::support::{
     dovecot,
-    proxy::{Fault, Proxy},
+    proxy::{Fault, Proxy, Trap},
     witness::Witness,
 };
 
@@ -122,6 +122,8 @@ async fn the_proxy_is_transparent_until_it_is_told_otherwise() {
     witness.command("NOOP").await.ok();
     proxy.set(Fault::Drip);
     witness.command("NOOP").await.ok();
+    proxy.set(Fault::Split);
+    witness.command("NOOP").await.ok();
     proxy.set(Fault::HalfOpen);
     let silence = timeout(Duration::from_millis(200), witness.command("NOOP")).await;
     assert!(silence.is_err());
@@ -146,15 +148,93 @@ async fn the_proxy_keeps_a_tagged_ok_to_itself() {
     assert!(!bytes.contains("x OK"), "{bytes}");
 }
 
+#[tokio::test]
+async fn the_proxy_cuts_after_so_many_bytes_of_the_clients() {
+    let account = dovecot::account("the_proxy_cuts_after_so_many_bytes_of_the_clients");
+    let proxy = Proxy::start(account.imap).await;
+    let whole = "x CAPABILITY\r\n";
+    proxy.set(Fault::CutSaidAfter(whole.len()));
+    let bytes = read_all(&proxy, &format!("{whole}y LOGOUT\r\n")).await;
+    assert!(!bytes.contains("y OK"), "{bytes}");
+    proxy.set(Fault::Away);
+    assert_eq!(read_all(&proxy, "").await, "");
+}
+
+#[tokio::test]
+async fn a_trap_is_for_one_command() {
+    let account = dovecot::account("a_trap_is_for_one_command");
+    let proxy = Proxy::start(account.imap).await;
+    let commands = "x NOOP\r\ny CAPABILITY\r\nz LOGOUT\r\n";
+    let ask = async |trap, then| {
+        proxy.lay("CAPABILITY", trap, then);
+        let text = read_all(&proxy, commands).await;
+        assert_eq!(proxy.has_sprung(), trap != Trap::Watch);
+        assert!(proxy.has_sprung() || text.contains("z OK"), "{text}");
+        let seen = proxy.seen();
+        (seen.said, String::from_utf8(seen.answered).unwrap())
+    };
+    let (said, answered) = ask(Trap::Watch, Fault::None).await;
+    assert_eq!(said, b"y CAPABILITY\r\nz LOGOUT\r\n");
+    assert!(answered.contains("y OK"), "{answered}");
+    let (said, _) = ask(Trap::CutSaid(3), Fault::None).await;
+    assert_eq!(said, b"y C");
+    let (_, answered) = ask(Trap::CutAnswered(3), Fault::Away).await;
+    assert_eq!(answered.len(), 3);
+    assert_eq!(read_all(&proxy, commands).await, "", "it is away");
+    proxy.heal();
+    assert!(read_all(&proxy, commands).await.contains("z OK"));
+}
+
+#[tokio::test]
+async fn what_a_trap_holds_back_comes_when_it_is_released() {
+    let account = dovecot::account("what_a_trap_holds_back_comes_when_it_is_released");
+    let proxy = Proxy::start(account.imap).await;
+    proxy.lay("CAPABILITY", Trap::HoldSaid(3), Fault::None);
+    let all = read_all(&proxy, "x CAPABILITY\r\ny LOGOUT\r\n");
+    let release = async {
+        proxy.sprung().await;
+        assert_eq!(proxy.seen().said, b"x C");
+        proxy.release();
+    };
+    let (text, ()) = tokio::join!(all, release);
+    assert!(text.contains("x OK") && text.contains("y OK"), "{text}");
+
+    proxy.lay("CAPABILITY", Trap::DropTaggedOk, Fault::None);
+    let mut witness = Witness::connect(proxy.address()).await;
+    let silence = timeout(Duration::from_millis(200), witness.command("CAPABILITY")).await;
+    assert!(silence.is_err() && proxy.has_sprung());
+    let answered = String::from_utf8(proxy.seen().answered).unwrap();
+    assert!(
+        answered.starts_with("* CAPABILITY ") && !answered.contains(" OK "),
+        "{answered}"
+    );
+}
+
+#[tokio::test]
+async fn the_proxy_hides_capabilities() {
+    let account = dovecot::account("the_proxy_hides_capabilities");
+    let proxy = Proxy::hiding(account.imap, &["UIDPLUS"]).await;
+    let mut witness = Witness::login(proxy.address(), &account.login).await;
+    let reply = witness.command("CAPABILITY").await.ok();
+    let text = reply.texts()[0];
+    assert!(
+        text.contains(" MULTIAPPEND ") && !text.contains("UIDPLUS"),
+        "{text}"
+    );
+    let uid = witness.append("INBOX", b"Subject: x\r\n\r\n", "", None);
+    assert_eq!(uid.await, 0);
+}
+
 async fn read_all(proxy: &Proxy, command: &str) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(proxy.address())
         .await
         .unwrap();
-    stream.write_all(command.as_bytes()).await.unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.unwrap();
-    text
+    // A connection that is cut may end in a reset.
+    stream.write_all(command.as_bytes()).await.ok();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await.ok();
+    String::from_utf8(bytes).unwrap()
 }
 
 #[tokio::test]

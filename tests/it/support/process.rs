@@ -84,6 +84,12 @@ impl Process {
         kibibytes.unwrap().parse::<u64>().unwrap() * 1024
     }
 
+    /// Ends it as a power failure does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Ends it as an operator does and returns its log; panics unless it ends well.
     pub(crate) fn stop(mut self) -> String {
         let id = self.child.id().to_string();
