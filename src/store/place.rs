@@ -303,8 +303,12 @@ impl Account {
             .pool
             .read_in(&target.mailbox, &target.expected, command)
             .await;
-        let (selected, _) = read.ok().flatten()?;
-        let listed = |flag: &&Flag| selected.flags.iter().any(|listed| flag.is(listed));
+        let selected = read.ok().flatten().map(|(selected, _)| selected);
+        // Who cannot be asked is likely to know none but its own.
+        let listed = |flag: &&Flag| match &selected {
+            Some(selected) => selected.flags.iter().any(|listed| flag.is(listed)),
+            None => !flag.is_extension(),
+        };
         let unlisted = flags.iter().find(|flag| !listed(flag))?;
         Some(shown(unlisted.as_str()))
     }
