@@ -114,7 +114,7 @@ fn state_is_in_memory_or_in_a_file() {
         "file:",
         "redis://host",
         "/var/lib/state",
-        "file:\\u0000",
+        "file:\0",
     ] {
         let message = url(wrong).unwrap_err().to_string();
         assert_eq!(

@@ -1,6 +1,7 @@
 //! Objects created over REST (contract §3): what a direct IMAP session finds of them, and what REST shows of them.
 
 mod bulk;
+mod flags;
 mod form;
 mod forms;
 mod once;

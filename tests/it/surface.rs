@@ -2,6 +2,7 @@
 //! contract when its snapshot was taken (`surface/snapshots`, to be renewed with `INSTA_UPDATE=always` and read before it is kept).
 
 mod bases;
+mod creation;
 mod folders;
 mod objects;
 mod refusals;
@@ -16,6 +17,8 @@ use self::scene::{Ask, Scene};
 /// What is asked of each resource by each method; the names are those of the snapshots.
 #[rustfmt::skip] // A line each, to be read as the table it is.
 const ASKED: &[(&str, &str, &str, &[Ask])] = &[
+    ("POST", "/objects", "post_objects", creation::POST_OBJECTS),
+    ("POST", "/objects/operations/bulkCreation", "post_bulk_creation", creation::POST_BULK_CREATION),
     ("GET", "/objects/operations/pathToId", "get_object_path_to_id", objects::GET_PATH_TO_ID),
     ("POST", "/objects/operations/pathToId", "post_object_path_to_id", objects::POST_PATH_TO_ID),
     ("GET", "/objects/{object}", "get_object", objects::GET_OBJECT),

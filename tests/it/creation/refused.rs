@@ -1,13 +1,12 @@
 //! What cannot be taken is named, and leaves nothing behind: no object, and no folder it would have made.
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Form, assert_refused};
 use crate::support::{
     bridge::Bridge,
-    courier, cyrus,
     http::{Answer, Request},
-    store::{COURIER, CYRUS, Store},
 };
 
 /// Controls that no text of an object may hold.
@@ -294,162 +293,88 @@ async fn what_is_wrong_with_a_form_is_named() {
 }
 
 #[tokio::test]
-async fn what_is_no_form_or_too_much_is_refused_as_such() {
-    let bridge = Bridge::builder("no_forms")
+async fn what_is_no_form_is_refused_as_such() {
+    let store = Untouched::new("no_forms").await;
+    let typed = |content_type: &str| {
+        let request = store.request().header("Content-Type", content_type);
+        request.raw_body("--x\r\n\r\n--x--")
+    };
+    for (request, status) in [
+        (typed("application/json"), 415),
+        (typed("multipart/mixed; boundary=x"), 415),
+        (typed("multipart/form-data"), 400),
+        (typed("multipart/form-data; boundary=\"\""), 400),
+        (store.request(), 415),
+    ] {
+        let answer = request.send().await;
+        assert_refused(&answer, status, "SVC0002", &["Content-Type"]);
+    }
+    let object = || Form::new(&json!({"object": {"parentFolderPath": "/new"}}));
+    for (name, value, status) in [
+        ("Content-Encoding", "gzip", 415),
+        ("Accept", "application/xml", 406),
+    ] {
+        let request = object().on(store.request()).header(name, value);
+        assert_refused(&request.send().await, status, "SVC0002", &[name]);
+    }
+    for content_type in [
+        "application/xml",
+        "text/xml",
+        "application/vnd.oma+xml; charset=utf-8",
+    ] {
+        let header = format!(
+            "Content-Disposition: form-data; name=root-fields\r\nContent-Type: {content_type}"
+        );
+        let form = Form::empty().part(&header, b"<object/>");
+        let answer = form.on(store.request()).send().await;
+        assert_refused(&answer, 415, "SVC0002", &["Content-Type"]);
+    }
+    store.stays_empty().await;
+}
+
+#[tokio::test]
+async fn what_is_too_much_is_refused_as_such() {
+    let bridge = Bridge::builder("too_much")
         .setting("[limits]\nbody = 2000\nupload = 10000\nbulk = 3")
         .start()
         .await;
     let store = Untouched { bridge };
     let object = || Form::new(&json!({"object": {"parentFolderPath": "/new"}}));
-    let typed = |content_type: &str| {
-        let request = store.request().header("Content-Type", content_type);
-        request.raw_body("--x\r\n\r\n--x--")
-    };
-    let root = "Content-Disposition: form-data; name=root-fields\r\nContent-Type: ";
-    let xml =
-        |content_type: &str| Form::empty().part(&format!("{root}{content_type}"), b"<object/>");
-    for (request, status, id, variable) in [
-        (typed("application/json"), 415, "SVC0002", "Content-Type"),
-        (
-            typed("multipart/mixed; boundary=x"),
-            415,
-            "SVC0002",
-            "Content-Type",
-        ),
-        (typed("multipart/form-data"), 400, "SVC0002", "Content-Type"),
-        (
-            typed("multipart/form-data; boundary=\"\""),
-            400,
-            "SVC0002",
-            "Content-Type",
-        ),
-        (store.request(), 415, "SVC0002", "Content-Type"),
-        (
-            object()
-                .on(store.request())
-                .header("Content-Encoding", "gzip"),
-            415,
-            "SVC0002",
-            "Content-Encoding",
-        ),
-        (
-            xml("application/xml").on(store.request()),
-            415,
-            "SVC0002",
-            "Content-Type",
-        ),
-        (
-            xml("application/vnd.oma+xml; charset=utf-8").on(store.request()),
-            415,
-            "SVC0002",
-            "Content-Type",
-        ),
-        (
-            object()
-                .on(store.request())
-                .header("Accept", "application/xml"),
-            406,
-            "SVC0002",
-            "Accept",
-        ),
-        (
-            Form::new(&json!({"object": {"correlationId": "x".repeat(3000)}})).on(store.request()),
-            413,
-            "POL0001",
-            "TooLarge",
-        ),
-        (
-            object()
-                .attachment("text/plain", &[b'x'; 20_000])
-                .on(store.request()),
-            413,
-            "POL0001",
-            "TooLarge",
-        ),
-        (
-            object()
-                .nothing()
-                .nothing()
-                .nothing()
-                .nothing()
-                .on(store.request()),
-            400,
-            "SVC0002",
-            "attachments",
-        ),
-    ] {
-        let answer = request.send().await;
-        assert_refused(&answer, status, id, &[variable]);
+    let document = Form::new(&json!({"object": {"correlationId": "x".repeat(3000)}}));
+    for form in [document, object().attachment("text/plain", &[b'x'; 20_000])] {
+        let answer = form.on(store.request()).send().await;
+        assert_refused(&answer, 413, "POL0001", &["TooLarge"]);
     }
-    let mut cut = object()
-        .attachment("text/plain", b"hello")
-        .on(store.request())
-        .encoded();
-    cut.truncate(cut.len() - 20);
-    let mut stream = store.bridge.client.connect().await;
-    tokio::io::AsyncWriteExt::write_all(&mut stream, &cut)
-        .await
-        .unwrap();
-    tokio::io::AsyncWriteExt::shutdown(&mut stream)
-        .await
-        .unwrap();
-    let mut answer = Vec::new();
-    tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut answer)
-        .await
-        .ok();
-    assert!(!String::from_utf8_lossy(&answer).contains(" 201 "));
+    let four = object().nothing().nothing().nothing().nothing();
+    let answer = four.on(store.request()).send().await;
+    assert_refused(&answer, 400, "SVC0002", &["attachments"]);
     store.stays_empty().await;
 }
 
-/// A flag the store does not take is named; what it was to be put on is not there.
-async fn refuses_flags(store: &Store, refused: &[&[&str]]) {
-    for flags in refused {
-        let form = Form::new(&json!({"object": {"flags": {"flag": flags}}}));
-        let answer = form.on(store.request("POST", "objects")).send().await;
-        assert_refused(&answer, 403, "POL2006", &flags[..1]);
+#[tokio::test]
+async fn a_form_that_does_not_come_to_its_end_makes_nothing() {
+    let store = Untouched::new("cut_off").await;
+    let form = Form::new(&json!({"object": {}}));
+    // In memory, and on its way to the store: its part and the request say how long it is.
+    let large = vec![b'x'; 200_000];
+    let length = "Content-Length: 200000\r\nContent-Type: image/jpeg\r\nContent-Disposition: form-data; name=attachments";
+    for form in [
+        form.clone().attachment("text/plain", b"hello"),
+        form.part(length, &large),
+    ] {
+        let whole = form.on(store.request()).encoded();
+        for left in [1, 20, whole.len() / 3] {
+            let mut stream = store.bridge.client.connect().await;
+            stream
+                .write_all(&whole[..whole.len() - left])
+                .await
+                .unwrap();
+            stream.shutdown().await.unwrap();
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await.ok();
+            let answer = String::from_utf8_lossy(&answer);
+            assert!(!answer.contains(" 201 "), "{left}: {answer}");
+        }
     }
-    let name = store.kind.name;
-    assert_eq!(store.witness().await.examine("INBOX").await, 0, "{name}");
-    let form = Form::new(
-        &json!({"object": {"flags": {"flag": ["$MDNSent", "we/ird:key", "\\read-report-sent"]}}}),
-    );
-    let answer = form.on(store.request("POST", "objects")).send().await;
-    let flags = format!("{}/flags", super::made(answer).object);
-    let flags = store.json("GET", &flags, None, 200).await;
-    for flag in ["$MDNSent", "we/ird:key", "\\read-report-sent"] {
-        let flags = flags["flagList"]["flag"].as_array().unwrap();
-        assert!(flags.contains(&json!(flag)), "{name}: {flags:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_flag_that_dovecot_cannot_keep_is_named() {
-    let store = Store::dovecot("dovecots_flags").await;
-    let long = "x".repeat(200);
-    refuses_flags(&store, &[&["\\Junk"], &["\\Junk", "\\Seen"], &[&long]]).await;
-    store.stop().await;
-}
-
-#[tokio::test]
-async fn a_flag_that_cyrus_cannot_keep_is_named() {
-    let server = cyrus::start().await;
-    let store = Store::new(CYRUS, server.imap, server.imap, "+15550100").await;
-    refuses_flags(&store, &[&["\\Junk"]]).await;
-    // A mailbox has room for a hundred keywords and some; the first for which there was none is named.
-    let many: Vec<String> = (0..129).map(|number| format!("n{number}")).collect();
-    let object = json!({"parentFolderPath": "/full", "flags": {"flag": many}});
-    let form = Form::new(&json!({"object": object}));
-    let answer = form.on(store.request("POST", "objects")).send().await;
-    assert_refused(&answer, 403, "POL2006", &["n100"]);
-    store.stop().await;
-    server.stop().await;
-}
-
-#[tokio::test]
-async fn a_flag_that_courier_cannot_keep_is_named() {
-    let server = courier::start().await;
-    let store = Store::new(COURIER, server.imap, server.imap, "+15550100").await;
-    refuses_flags(&store, &[&["\\Junk"]]).await;
-    store.stop().await;
-    server.stop().await;
+    store.stays_empty().await;
 }

@@ -167,7 +167,10 @@ impl Scene {
     pub(super) fn request(&self, method: &str, ask: &Ask) -> Request {
         let mut request = self.bridge.request(method, &self.filled(ask.target));
         for (name, value) in ask.headers {
-            request = request.header(name, value);
+            // No body has no type.
+            if ask.body.is_some() || *name != "Content-Type" {
+                request = request.header(name, value);
+            }
         }
         if let Some(body) = ask.body {
             let typed = ask.headers.iter().any(|(name, _)| *name == "Content-Type");
@@ -213,7 +216,7 @@ impl Scene {
             text += &format!("{name}: {value}\n");
         }
         if let Some(body) = ask.body {
-            text += &format!("{body}\n");
+            text += &format!("{}\n", body.replace('\r', "").trim_end());
         }
         (answer.status, format!("{text}\n{}", self.written(&answer)))
     }
@@ -276,8 +279,18 @@ impl Scene {
         assert!(path.bytes().all(plain), "{url}");
     }
 
-    /// `{cursor}` and `{new}` are of the answer that had one last.
+    /// `{cursor}` and `{new}` are of the answer that had one last, and so are `{made}` and, of a list, `{made2}` and so on.
     fn remember(&mut self, answer: &Answer) {
+        if is_json(answer)
+            && let Some(items) = answer.json()["bulkResponseList"]["response"].as_array()
+        {
+            for (index, item) in items.iter().enumerate() {
+                self.remember_made(&item["success"], &format!("made{}", index + 1));
+            }
+        }
+        if answer.status == 201 && is_json(answer) {
+            self.remember_made(&answer.json()["reference"], "made");
+        }
         if is_json(answer)
             && let Some(cursor) = answer.json()["folder"]["cursor"].as_str()
         {
@@ -289,6 +302,16 @@ impl Scene {
         {
             let new = id(location);
             self.rename("new", &new);
+        }
+    }
+
+    /// An object is named by what it was when it was first seen.
+    fn remember_made(&mut self, reference: &Value, name: &str) {
+        if let Some(url) = reference["resourceURL"].as_str()
+            && url.contains("/objects/")
+            && !self.names.iter().any(|(_, known)| *known == id(url))
+        {
+            self.rename(name, &id(url));
         }
     }
 
