@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cpm_bridge::task;
-use tokio::io::AsyncWriteExt;
+use tokio::{io::AsyncWriteExt, time::Instant};
 
 use super::{
     kills::Place,
@@ -24,7 +24,9 @@ fn appends(proxy: &Proxy) -> usize {
 
 /// Until something is as it has to become.
 async fn until(mut there: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !there().await {
+        assert!(Instant::now() < deadline, "it has not come to that");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -118,7 +118,9 @@ impl Worker {
 
     async fn create(&mut self, kind: Kind, has_keys: bool) {
         let folder = FOLDERS[self.numbers.below(FOLDERS.len())];
-        let upload = Upload::new(kind, &self.new_name()).to(folder);
+        let upload = Upload::new(kind, &self.new_name())
+            .to(folder)
+            .to_a_dying_store();
         let upload = if has_keys {
             upload
         } else {
