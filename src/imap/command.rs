@@ -307,6 +307,15 @@ impl Flag {
         &self.0
     }
 
+    /// Whether it is a system flag, and none of RFC 9051 §2.3.2: some servers have such flags, others do not even read them.
+    #[must_use]
+    pub fn is_extension(&self) -> bool {
+        const KNOWN: [&str; 6] = ["Seen", "Answered", "Flagged", "Deleted", "Draft", "Recent"];
+        self.0
+            .strip_prefix('\\')
+            .is_some_and(|name| !KNOWN.iter().any(|known| known.eq_ignore_ascii_case(name)))
+    }
+
     /// Whether this is the flag of that name, in any case.
     #[must_use]
     pub fn is(&self, name: &str) -> bool {

@@ -178,6 +178,7 @@ impl Connection {
             parked: false,
             tags: 0,
             times: Commands::new(&endpoint.store),
+            out_of_step: false,
         };
         task::spawn(driver.drive(receiver, held).instrument(Span::none()));
         Self {
@@ -381,6 +382,8 @@ struct Driver {
     /// Commands sent so far.
     tags: u64,
     times: Commands,
+    /// Whether the server may have taken for commands what was none.
+    out_of_step: bool,
 }
 
 /// Why the task ends.
@@ -450,6 +453,7 @@ impl Driver {
                     .find_map(|outcome| outcome.as_ref().err().and_then(Loss::of)),
                 outcome => outcome.as_ref().err().and_then(Loss::of),
             };
+            let loss = loss.or(self.out_of_step.then_some(Loss::Protocol));
             if loss.is_some() {
                 // Whoever is told so finds it closed.
                 requests.close();

@@ -12,7 +12,7 @@ use super::{
     turns::Turn,
 };
 use crate::{
-    imap::{self, Completion, capability::Storing},
+    imap::{self, Completion, capability::Storing, connection::Message},
     nms,
     state::{Correlated, Outcome},
     task,
@@ -344,6 +344,7 @@ impl Account {
         let messages: Vec<_> = group
             .iter_mut()
             .filter_map(|entry| entry.letter.message())
+            .filter(Message::goes_unasked)
             .collect();
         if messages.len() < group.len() {
             return self.place_one_by_one(target, group).await;

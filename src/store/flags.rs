@@ -28,6 +28,8 @@ const STANDARD: [&str; 8] = [
     "$MDNSent",
     "$Forwarded",
 ];
+/// Most octets of all flags of an object: servers take a line of 64 KiB, few of them more.
+const MOST_OCTETS: usize = 16 << 10;
 /// How often a change that another client has overtaken is tried anew.
 const ATTEMPTS: usize = 3;
 
@@ -68,10 +70,7 @@ impl Account {
         id: &str,
         flags: &[String],
     ) -> Result<nms::FlagList, Error> {
-        let wanted = flags
-            .iter()
-            .map(|flag| parse(flag))
-            .collect::<Result<Vec<_>, _>>()?;
+        let wanted = parse_all(flags)?;
         let (account, object) = (self.clone(), id.to_owned());
         let write = async move { Box::pin(account.replace(&object, &wanted)).await };
         let now = finish(task::spawn(write)).await?;
@@ -324,13 +323,21 @@ impl Account {
 /// [`Error::InvalidInput`] `flag`.
 pub(super) fn to_append(names: &[String]) -> Result<Vec<Flag>, Error> {
     let mut flags: Vec<Flag> = Vec::new();
-    for name in names {
-        let flag = parse(name)?;
+    for flag in parse_all(names)? {
         if !flag.is("\\Recent") && !flags.contains(&flag) {
             flags.push(flag);
         }
     }
     Ok(flags)
+}
+
+/// Flags of the contract as those of IMAP, no more of them than a line of a command can hold.
+fn parse_all(names: &[String]) -> Result<Vec<Flag>, Error> {
+    let octets = names.iter().map(|name| name.len() + 1).sum::<usize>();
+    if octets > MOST_OCTETS {
+        return Err(Error::InvalidInput("flag".to_owned()));
+    }
+    names.iter().map(|name| parse(name)).collect()
 }
 
 /// A flag of the contract as one of IMAP.

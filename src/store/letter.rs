@@ -91,6 +91,7 @@ impl Letter {
             body,
             internal_date,
         } = composed(&object, &attachments, nonce)?;
+        let internal_date = holdable(internal_date);
         let octets = body
             .iter()
             .map(Segment::octets)
@@ -140,6 +141,18 @@ impl Source {
             }
         }
         Self::Kept(blobs.into())
+    }
+}
+
+/// The date, or the nearest that any store can hold: Dovecot, Cyrus and Courier count seconds from 1970, and not all of them beyond 2038.
+/// The message's own Date says what it is.
+fn holdable(date: DateTime<FixedOffset>) -> DateTime<FixedOffset> {
+    // A day from either end, for the year is that of the date's own time zone.
+    const DAY: i64 = 86_400;
+    let seconds = date.timestamp().clamp(DAY, i64::from(i32::MAX) - DAY);
+    match DateTime::from_timestamp(seconds, 0) {
+        Some(holdable) if seconds != date.timestamp() => holdable.fixed_offset(),
+        Some(_) | None => date,
     }
 }
 

@@ -220,6 +220,55 @@ async fn a_mailbox_that_is_open_for_reading_is_left_when_it_is_refused() {
 }
 
 #[tokio::test]
+async fn a_server_that_might_read_mail_as_commands_is_left() {
+    let noop = |script: Script| script.expect("{tag} NOOP").send("{tag} OK done");
+    let unasked = login("LITERAL+")
+        .expect(&format!("{{tag}} {HEAD} {{5+}}"))
+        .expect_literal()
+        .expect("")
+        .send("{tag} BAD what is that")
+        .stall();
+    let asked = login("")
+        .expect(&format!("{{tag}} {HEAD} {{5}}"))
+        .send("{tag} BAD what is that");
+    for (scripts, connections) in [(vec![unasked, noop(login(""))], 2), (vec![noop(asked)], 1)] {
+        let server = Scripted::start(scripts).await;
+        let pool = pool(&server).await;
+        let refused = pool.append(&inbox(), vec![message(&["hello"], 5)]).await;
+        assert_eq!(refused.err(), Some(Error::Bad("APPEND")), "{connections}");
+        pool.read(cpm_bridge::imap::Command::new("NOOP"))
+            .await
+            .unwrap();
+        server.assert_played().await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_might_stumble_over_is_followed_by_nothing_unasked() {
+    let many = format!("$x {}", "k".repeat(190)).repeat(22);
+    for flags in ["\\Junk", "\\Seen \\Read-Report-Sent", many.trim()] {
+        let script = login("LITERAL+ MULTIAPPEND UIDPLUS")
+            .expect("{tag} APPEND \"INBOX\" (*) \"*\" {5}")
+            .send("+ go on")
+            .expect_literal()
+            .expect(" (\\Seen $x) \"*\" {2+}")
+            .expect_literal()
+            .expect("")
+            .send("{tag} OK [APPENDUID 7 3:4] done");
+        let server = Scripted::start(vec![script]).await;
+        let pool = pool(&server).await;
+        let mut odd = message(&["hello"], 5);
+        odd.flags = flags
+            .split(' ')
+            .map(|flag| Flag::parse(flag).unwrap())
+            .collect();
+        let messages = vec![odd, message(&["ab"], 2)];
+        pool.append(&inbox(), messages).await.unwrap();
+        server.assert_played().await;
+    }
+}
+
+#[tokio::test]
 async fn a_message_that_breaks_off_or_grows_is_never_completed() {
     for (pieces, octets) in [(&["he"][..], 5), (&["hello", "!"][..], 5)] {
         let script = login("LITERAL+")

@@ -2,6 +2,8 @@
 //!
 //! * What was announced is what is sent: a message that breaks off, or grows, ends the connection inside the literal, and the server
 //!   has stored nothing (RFC 9051 §6.3.12: APPEND takes effect as a whole or not at all).
+//! * Mail is never read as commands: what a server might stumble over before a literal is not followed by one unasked
+//!   ([`Message::goes_unasked`]), and one that stumbles all the same is left.
 //! * Whether all of it was sent is told apart ([`Error::Unsent`] against [`Error::Closed`], [`Error::Timeout`] and [`Error::Protocol`]): only
 //!   then the outcome can be unknown ([`Error::leaves_open`]).
 #![expect(
@@ -31,6 +33,8 @@ use crate::imap::{
 /// Up to this size a literal need not be asked for where the server has LITERAL+; a larger one is, so that a server without room
 /// says so before it is sent.
 const UNASKED: u64 = 64 * 1024;
+/// Octets of flags that any server takes in one line.
+const FEW_FLAGS: usize = 4096;
 
 /// What APPEND stores.
 pub struct Message {
@@ -42,6 +46,19 @@ pub struct Message {
     pub octets: u64,
     /// The octets in pieces, with a bound of its own on the wait for each; an error gives the message up.
     pub body: BoxStream<'static, io::Result<Bytes>>,
+}
+
+impl Message {
+    /// Whether its literal may be sent without asking, where the server has LITERAL+.
+    ///
+    /// Not when the server could take what stands before it for a mistake in the command: Dovecot 2.3 answers BAD then and goes on to
+    /// read the mail as commands, though RFC 7888 §4 has it read past the literal. A system flag it does not know is such a mistake.
+    #[must_use]
+    pub fn goes_unasked(&self) -> bool {
+        let octets: usize = self.flags.iter().map(|flag| flag.as_str().len() + 1).sum();
+        let all_known = self.flags.iter().all(|flag| !flag.is_extension());
+        self.octets <= UNASKED && octets <= FEW_FLAGS && all_known
+    }
 }
 
 /// No content: it is other people's mail.
@@ -67,7 +84,7 @@ impl Driver {
         outcome
     }
 
-    /// An APPEND for each message, sent back to back (RFC 9051 §5.5) where literals need not be asked for; one outcome each, in order.
+    /// An APPEND for each message, sent back to back (RFC 9051 §5.5) where none needs to be asked for; one outcome each, in order.
     pub(super) async fn append_each(
         &mut self,
         mailbox: &MailboxName,
@@ -88,6 +105,9 @@ impl Driver {
             }
         }
         let mut outcomes = self.answers(&tags).await;
+        self.out_of_step |= outcomes
+            .iter()
+            .any(|outcome| matches!(outcome, Err(Error::Bad(_))));
         outcomes.resize_with(count, || Err(Error::Unsent));
         outcomes
             .iter()
@@ -144,9 +164,10 @@ impl Driver {
     ) -> Result<Completion, Error> {
         let mut completion = Completion::default();
         let mut tag = String::new();
+        let mut unasked = false;
         self.still_there()?;
         for (index, message) in messages.into_iter().enumerate() {
-            let asks = !(self.literal_plus && message.octets <= UNASKED);
+            let asks = !(self.literal_plus && message.goes_unasked());
             let refusal = if index == 0 {
                 let head = Command::new("APPEND").mailbox(mailbox);
                 let head =
@@ -169,13 +190,16 @@ impl Driver {
             };
             if let Some(tagged) = refusal {
                 // The server does not want it, and nothing of this message was sent.
+                self.out_of_step |= unasked && tagged.status == Status::Bad;
                 return finish("APPEND", tagged, completion);
             }
+            unasked |= !asks;
             self.send_message(message).await?;
         }
         self.end_line().await?;
         let answered = timeout(self.command_timeout, self.tagged(&tag, &mut completion)).await;
         let tagged = answered.map_err(|_| Error::Timeout)??;
+        self.out_of_step |= unasked && tagged.status == Status::Bad;
         finish("APPEND", tagged, completion)
     }
 

@@ -1,5 +1,7 @@
 //! Many objects in one request (contract §3.4).
 
+use std::net::SocketAddr;
+
 use serde_json::{Value, json};
 
 use super::{Form, Made, Stored, assert_refused, reference};
@@ -7,11 +9,11 @@ use crate::{
     folders::reason,
     support::{
         bridge::Bridge,
-        courier,
+        courier, cyrus,
         http::{Answer, Request},
         proxy::Proxy,
         scripted::{Script, Scripted},
-        store::{COURIER, Store},
+        store::{COURIER, CYRUS, Kind, Store},
     },
 };
 
@@ -313,17 +315,16 @@ async fn one_that_the_store_refuses_does_not_keep_out_the_others() {
     bridge.stop().await;
 }
 
-#[tokio::test]
-async fn courier_takes_them_one_by_one() {
-    let server = courier::start().await;
-    let proxy = Proxy::recording(server.imap).await;
-    let store = Store::new(COURIER, server.imap, proxy.address(), "+15550100").await;
+/// Six objects into two folders, by so many commands.
+async fn takes_them(kind: Kind, imap: SocketAddr, commands: usize) {
+    let proxy = Proxy::recording(imap).await;
+    let store = Store::new(kind, imap, proxy.address(), "+15550100").await;
     let objects: Vec<_> = (0..6)
         .map(|number| (numbered(["/a", "/INBOX"][number % 2], number), Some("x")))
         .collect();
     let made = all_made(ask(store.request("POST", RESOURCE), &objects).await);
     assert_eq!(made.len(), 6);
-    assert_eq!(count(&proxy, "APPEND"), 6);
+    assert_eq!(count(&proxy, "APPEND"), commands);
     for (folder, mailbox) in [
         ("/a", store.mailbox(&["a"])),
         ("/INBOX", "INBOX".to_owned()),
@@ -335,6 +336,19 @@ async fn courier_takes_them_one_by_one() {
         assert_eq!(store.witness().await.examine(&mailbox).await, 3);
     }
     store.stop().await;
+}
+
+#[tokio::test]
+async fn cyrus_takes_those_of_a_folder_together() {
+    let server = cyrus::start().await;
+    takes_them(CYRUS, server.imap, 2).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn courier_takes_them_one_by_one() {
+    let server = courier::start().await;
+    takes_them(COURIER, server.imap, 6).await;
     server.stop().await;
 }
 
@@ -361,14 +375,14 @@ async fn without_multiappend_the_commands_are_sent_back_to_back() {
     };
     // No answer before all commands are there.
     let script = append(back_to_back(), "tag1", "");
-    let script = append(script, "tag2", "\\Junk");
+    let script = append(script, "tag2", "kept");
     let script = append(script, "tag3", "")
         .send("{tag1} OK [APPENDUID 7 11] done")
-        .send("{tag2} BAD no such flag")
+        .send("{tag2} NO [LIMIT] too many flags")
         .send("{tag3} OK [APPENDUID 7 12] done");
     // That one is tried alone, to be told why.
-    let script = append(script, "tag4", "\\Junk")
-        .send("{tag4} BAD no such flag")
+    let script = append(script, "tag4", "kept")
+        .send("{tag4} NO [LIMIT] too many flags")
         .expect("{tag} EXAMINE \"INBOX\"")
         .send("* FLAGS (\\Seen)")
         .send("* OK [UIDVALIDITY 7] uids")
@@ -383,7 +397,7 @@ async fn without_multiappend_the_commands_are_sent_back_to_back() {
         .await;
     let objects = [
         (numbered("/INBOX", 0), Some("x")),
-        (json!({"flags": {"flag": ["\\Junk"]}}), Some("y")),
+        (json!({"flags": {"flag": ["kept"]}}), Some("y")),
         (numbered("/INBOX", 2), None),
     ];
     let answer = ask(bridge.request("POST", RESOURCE), &objects).await;
@@ -395,6 +409,32 @@ async fn without_multiappend_the_commands_are_sent_back_to_back() {
         (&"/INBOX".to_owned(), &"/INBOX".to_owned())
     );
     assert_ne!(first.object, last.object);
+    bridge.stop().await;
+    server.assert_played().await;
+}
+
+#[tokio::test]
+async fn a_flag_that_could_be_a_mistake_goes_alone_and_is_asked_for() {
+    let script = back_to_back()
+        .expect("{tag} APPEND \"INBOX\" () \"*\" {*+}")
+        .expect_literal()
+        .expect("")
+        .send("{tag} OK [APPENDUID 7 11] done")
+        .expect("{tag} APPEND \"INBOX\" (\\Junk) \"*\" {*7}")
+        .send("+ go on")
+        .expect_literal()
+        .expect("")
+        .send("{tag} OK [APPENDUID 7 12] done")
+        .stall();
+    let server = Scripted::start(vec![script]).await;
+    let bridge = Bridge::builder("bulk_alone").store(server.address());
+    let bridge = bridge.start().await;
+    let objects = [
+        (json!({}), Some("x")),
+        (json!({"flags": {"flag": ["\\Junk"]}}), Some("y")),
+    ];
+    let made = all_made(ask(bridge.request("POST", RESOURCE), &objects).await);
+    assert_eq!(made.len(), 2);
     bridge.stop().await;
     server.assert_played().await;
 }

@@ -60,3 +60,66 @@ async fn a_flag_that_courier_cannot_keep_is_named() {
     store.stop().await;
     server.stop().await;
 }
+
+/// What a server refuses it has to read all the same when it came unasked (RFC 7888 §4), and not as commands.
+async fn reads_no_commands(store: &Store) {
+    let line = "a CREATE pwned\r\n";
+    let text = format!("{line}{}", line.repeat(100));
+    for (flags, count) in [
+        (vec!["\\Junk"], 1),
+        (vec!["\\Junk"], 5),
+        (vec!["", "\\Junk", ""], 3),
+    ] {
+        let flag = |number: usize| flags[number % flags.len()];
+        let objects: Vec<_> = (0..count)
+            .map(|number| match flag(number) {
+                "" => json!({}),
+                flag => json!({"flags": {"flag": [flag]}}),
+            })
+            .collect();
+        let form = Form::new(&json!({"objectList": {"object": objects}}));
+        let form = (0..count).fold(form, |form, _| {
+            form.attachment("text/plain", text.as_bytes())
+        });
+        let request = store.request("POST", "objects/operations/bulkCreation");
+        let answer = form.on(request).send().await;
+        let refused = if flags.len() == 1 { 403 } else { 200 };
+        assert_eq!(
+            answer.status,
+            refused,
+            "{}: {}",
+            store.kind.name,
+            answer.text()
+        );
+    }
+    let mut witness = store.witness().await;
+    let reply = witness.command("LIST \"\" *").await.ok();
+    let name = store.kind.name;
+    assert_eq!(reply.texts().len(), 1, "{name}: {reply:?}");
+    assert_eq!(witness.examine("INBOX").await, 2, "{name}");
+}
+
+#[tokio::test]
+async fn what_dovecot_refuses_it_does_not_read_as_commands() {
+    let store = Store::dovecot("no_commands").await;
+    reads_no_commands(&store).await;
+    store.stop().await;
+}
+
+#[tokio::test]
+async fn what_cyrus_refuses_it_does_not_read_as_commands() {
+    let server = cyrus::start().await;
+    let store = Store::new(CYRUS, server.imap, server.imap, "+15550100").await;
+    reads_no_commands(&store).await;
+    store.stop().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_courier_refuses_it_does_not_read_as_commands() {
+    let server = courier::start().await;
+    let store = Store::new(COURIER, server.imap, server.imap, "+15550100").await;
+    reads_no_commands(&store).await;
+    store.stop().await;
+    server.stop().await;
+}

@@ -185,6 +185,10 @@ async fn a_flag_is_one_of_imap() {
             .await;
     }
     store.refuses(json!({"flags": {"flag": [7]}}), "flag").await;
+    let many: Vec<String> = (0..4000).map(|number| format!("n{number}")).collect();
+    store
+        .refuses(json!({"flags": {"flag": many}}), "flag")
+        .await;
     store.refuses(json!({"flags": ["\\Seen"]}), "flags").await;
     store.stays_empty().await;
 }

@@ -6,7 +6,12 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::{Form, Stored, made};
-use crate::support::{bridge::Bridge, proxy::Proxy};
+use crate::support::{
+    bridge::Bridge,
+    courier, cyrus,
+    proxy::Proxy,
+    store::{COURIER, CYRUS, DOVECOT, Store},
+};
 
 /// Creates it in INBOX; the object as it is shown, and the message as it is stored.
 async fn create(bridge: &Bridge, object: Value) -> (Value, Stored) {
@@ -92,6 +97,56 @@ async fn a_date_may_be_written_in_the_ways_clients_write_it() {
         assert_eq!(stored.date(), DateTime::parse_from_rfc2822(header).unwrap());
     }
     bridge.stop().await;
+}
+
+/// A date that no store can hold is the object's all the same.
+async fn holds_any_date(store: &Store) {
+    for date in [
+        "1900-01-01T00:00:00Z",
+        "1969-12-31T23:59:59Z",
+        "1970-01-01T00:00:00Z",
+        "1970-01-01T13:00:00-11:00",
+        "2038-01-18T03:14:07Z",
+        "2038-01-19T03:14:08Z",
+        "9999-12-31T23:59:59Z",
+    ] {
+        let attributes = attributes(&[("Date", json!(date))]);
+        let form = Form::new(&json!({"object": {"attributes": attributes}}));
+        let answer = form.on(store.request("POST", "objects")).send().await;
+        let object = store.json("GET", &made(answer).object, None, 200).await;
+        let shown = &object["object"]["attributes"]["attribute"][0];
+        let [shown, given] = [shown["value"][0].as_str().unwrap(), date]
+            .map(|date| DateTime::parse_from_rfc3339(date).unwrap());
+        let name = store.kind.name;
+        assert_eq!(shown, given, "{name}");
+        let mut witness = store.witness().await;
+        witness.examine("INBOX").await;
+        let held = Stored::newest(&mut witness).await.date().timestamp();
+        let nearest = given.timestamp().clamp(86_400, 0x7fff_ffff - 86_400);
+        // Dovecot takes what is to come for now.
+        let now = Utc::now().timestamp();
+        let held_as_now = store.kind == DOVECOT && nearest > now && (now - held) < 3600;
+        assert!(held == nearest || held_as_now, "{name}: {date}: {held}");
+    }
+}
+
+#[tokio::test]
+async fn dovecot_holds_any_date() {
+    let store = Store::dovecot("any_date").await;
+    holds_any_date(&store).await;
+    store.stop().await;
+}
+
+#[tokio::test]
+async fn cyrus_and_courier_hold_any_date() {
+    let (cyrus, courier) = (cyrus::start().await, courier::start().await);
+    for (kind, imap) in [(CYRUS, cyrus.imap), (COURIER, courier.imap)] {
+        let store = Store::new(kind, imap, imap, "+15550100").await;
+        holds_any_date(&store).await;
+        store.stop().await;
+    }
+    cyrus.stop().await;
+    courier.stop().await;
 }
 
 #[tokio::test]
@@ -210,6 +265,37 @@ async fn the_direction_is_known_under_both_its_names() {
         let shown_attributes = object["attributes"]["attribute"].as_array().unwrap();
         assert!(shown_attributes.contains(&json!({"name": "Direction", "value": [shown]})));
         assert!(shown_attributes.contains(&json!({"name": "Message-Direction", "value": [field]})));
+    }
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_payload_is_no_attribute_says() {
+    let bridge = Bridge::builder("structure").start().await;
+    let (object, stored) = create(
+        &bridge,
+        json!({"attributes": attributes(&[
+            ("Date", json!("2026-06-01T10:20:30Z")),
+            ("Content-Type", json!("multipart/mixed; boundary=b")),
+            ("content-transfer-encoding", json!("base64")),
+            ("MIME-Version", json!("2.0")),
+            ("TextContent", json!("another text")),
+            ("Content-Disposition", json!("attachment; filename=\"é.txt\"")),
+        ])}),
+    )
+    .await;
+    let expected = "Date: Mon, 1 Jun 2026 10:20:30 +0000\r\n\
+        Content-Disposition: attachment; filename*=UTF-8''%C3%A9.txt\r\nX-NMS-Nonce: nonce\r\nMIME-Version: 1.0\r\n\
+        Content-Type: text/plain\r\nContent-Transfer-Encoding: 7bit\r\n\r\nhello";
+    assert_eq!(stored.text(), expected);
+    let shown = object["attributes"]["attribute"].as_array().unwrap();
+    for (name, value) in [
+        ("Content-Type", "text/plain"),
+        ("TextContent", "hello"),
+        ("Content-Disposition", "attachment; filename=\"é.txt\""),
+    ] {
+        let attribute = json!({"name": name, "value": [value]});
+        assert!(shown.contains(&attribute), "{shown:?}");
     }
     bridge.stop().await;
 }
