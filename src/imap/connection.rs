@@ -145,6 +145,16 @@ enum Reply {
     Nothing,
 }
 
+impl Work {
+    /// What is said of work that the connection ended before.
+    fn not_begun(&self) -> Error {
+        match self {
+            Self::Append(..) | Self::AppendEach(..) => Error::Unsent,
+            _ => Error::Closed,
+        }
+    }
+}
+
 impl Connection {
     /// Starts the task of a session. What is held for it is given back when it is gone.
     pub(super) fn start(
@@ -278,15 +288,12 @@ impl Connection {
     /// Appends messages to a mailbox; several only where the server has MULTIAPPEND.
     ///
     /// # Errors
-    /// As for [`Self::run`], and [`Error::Unsent`]. After [`Error::Closed`] and [`Error::Timeout`] the outcome is not known.
+    /// As for [`Self::run`], and [`Error::Unsent`]. Whether the outcome is known tells [`Error::leaves_open`].
     pub async fn append(
         &self,
         mailbox: &MailboxName,
         messages: Vec<Message>,
     ) -> Result<Completion, Error> {
-        if self.is_closed() {
-            return Err(Error::Unsent);
-        }
         match self
             .request(Work::Append(mailbox.clone(), messages))
             .await?
@@ -309,9 +316,6 @@ impl Connection {
     ) -> Vec<Result<Completion, Error>> {
         let count = messages.len();
         let none = |error: Error| (0..count).map(|_| Err(error.clone())).collect();
-        if self.is_closed() {
-            return none(Error::Unsent);
-        }
         match self
             .request(Work::AppendEach(mailbox.clone(), messages))
             .await
@@ -353,16 +357,14 @@ impl Connection {
     }
 
     async fn request(&self, work: Work) -> Result<Reply, Error> {
+        let not_begun = work.not_begun();
         let (reply, answer) = oneshot::channel();
         let request = Request {
             work,
             span: Span::current(),
             reply,
         };
-        self.requests
-            .send(request)
-            .await
-            .map_err(|_| Error::Closed)?;
+        self.requests.send(request).await.map_err(|_| not_begun)?;
         answer.await.map_err(|_| Error::Closed)?
     }
 }
@@ -396,11 +398,7 @@ impl Driver {
         // From here on `is_closed` holds; whoever was quicker is told that nothing was sent.
         requests.close();
         while let Ok(request) = requests.try_recv() {
-            let error = match request.work {
-                Work::Append(..) | Work::AppendEach(..) => Error::Unsent,
-                _ => Error::Closed,
-            };
-            let _ = request.reply.send(Err(error));
+            let _ = request.reply.send(Err(request.work.not_begun()));
         }
         let reply = match end {
             End::Logout(reply) => Some(reply),

@@ -9,7 +9,7 @@ use super::{
     cursor::{Cursor, digest_of},
     id::FolderId,
     objects::{found, well_formed},
-    refusal::{LAG, Refused},
+    refusal::{LAGS, Refused},
     tree::Tree,
 };
 use crate::{
@@ -38,6 +38,7 @@ impl Account {
         };
         let mut moves = 0;
         let mut turn = None;
+        let mut lags = LAGS.iter();
         let (tree, path, page) = loop {
             let (tree, path) = if turn.is_none() {
                 self.folder_now(id).await?
@@ -53,8 +54,10 @@ impl Account {
                     let reason = "the folder is renamed all the time";
                     return Err(Error::Unavailable(reason.to_owned()));
                 }
-                Err(Refused::Perhaps(error)) if moves > 0 => return Err(error),
-                Err(Refused::Perhaps(_)) => sleep(LAG).await,
+                Err(Refused::Perhaps(error)) => match lags.next() {
+                    None => return Err(error),
+                    Some(lag) => sleep(*lag).await,
+                },
             }
             moves += 1;
             if turn.is_none() {

@@ -1,5 +1,5 @@
 //! From an id to the mailbox it means now, and back: aliases first, then the tree, then a fresh tree.
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::MutexGuard, time::sleep};
 
@@ -7,7 +7,7 @@ use super::{
     Account, Error,
     id::{FolderId, MailboxKey, ObjectId},
     measure::asked,
-    refusal::{LAG, Refused},
+    refusal::{LAGS, Refused},
     tree::{Node, Tree},
 };
 use crate::imap::{
@@ -194,7 +194,7 @@ impl Account {
         Ok(Finding {
             object,
             trees: 0,
-            waited: false,
+            lags: LAGS.iter(),
             turn: None,
             last: None,
             refused: None,
@@ -220,15 +220,15 @@ impl Account {
 }
 
 /// Trees that are looked at, the one at hand included, for a mailbox that is renamed all the time.
-const MOST_TREES: u8 = 6;
+const MOST_TREES: u8 = 8;
 
 /// Looking for the mailbox that an object's id means: in the tree at hand, then in a fresh one, then for as long as it moves.
 struct Finding<'a> {
     object: ObjectId,
     /// Trees looked at.
     trees: u8,
-    /// Whether a refusal without a reason was tried once more.
-    waited: bool,
+    /// How long a refusal without a reason is given.
+    lags: std::slice::Iter<'static, Duration>,
     /// Taken when it was not where it had just been: the bridge itself renames nothing meanwhile.
     turn: Option<MutexGuard<'a, ()>>,
     /// Where it was looked for last.
@@ -272,12 +272,13 @@ impl<'a> Finding<'a> {
                     match refused.await {
                         Refused::Because(error) => return Err(error),
                         Refused::Elsewhere => {}
-                        Refused::Perhaps(error) if self.waited => return Err(error),
-                        Refused::Perhaps(_) => {
-                            self.waited = true;
-                            sleep(LAG).await;
-                            return Ok(located);
-                        }
+                        Refused::Perhaps(error) => match self.lags.next() {
+                            None => return Err(error),
+                            Some(lag) => {
+                                sleep(*lag).await;
+                                return Ok(located);
+                            }
+                        },
                     }
                 }
             }

@@ -14,8 +14,13 @@ use crate::imap::{
     response::{Code, Untagged},
 };
 
-/// How long a session of Dovecot may not know of a RENAME in another that a LIST has shown already.
-pub(super) const LAG: Duration = Duration::from_millis(100);
+/// When a mailbox that is listed is tried again: a session of Dovecot may not know at once of a RENAME in another that a LIST
+/// has shown already.
+pub(super) const LAGS: [Duration; 3] = [
+    Duration::from_millis(50),
+    Duration::from_millis(150),
+    Duration::from_millis(500),
+];
 
 /// Why a mailbox was not opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +29,7 @@ pub(super) enum Refused {
     Because(Error),
     /// It has another name by now.
     Elsewhere,
-    /// It is listed, and may be opened as far as anybody says: it is worth another try after [`LAG`], and then it is this.
+    /// It is listed, and may be opened as far as anybody says: it is worth trying again after [`LAGS`], and then it is this.
     Perhaps(Error),
 }
 

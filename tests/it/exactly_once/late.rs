@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cpm_bridge::task;
+use tokio::{io::AsyncWriteExt, time::Instant};
 
 use super::{
     kills::Place,
@@ -23,7 +24,9 @@ fn appends(proxy: &Proxy) -> usize {
 
 /// Until something is as it has to become.
 async fn until(mut there: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !there().await {
+        assert!(Instant::now() < deadline, "it has not come to that");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -93,6 +96,54 @@ async fn what_comes_to_light_after_it_was_sent_again_is_there_once() {
     assert_eq!(subject_of(client, &url).await, upload.subjects[0]);
     let again = upload.request(client, account).send().await.expect(201);
     assert_eq!(again.header("location").unwrap(), url);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_somebody_copied_meanwhile_is_not_taken_for_it() {
+    let builder = Bridge::builder("late_copy");
+    let proxy = Proxy::start(builder.imap()).await;
+    let bridge = builder.store(proxy.address()).start().await;
+    let (client, account) = (&bridge.client, &bridge.account);
+    let upload = Upload::new(Kind::One, "copied");
+    proxy.lay("APPEND", Trap::CutAnswered(0), Fault::Away);
+    let answer = upload.request(client, account).send().await;
+    assert!(upload.outcomes(&answer)[0].is_err());
+    proxy.heal();
+    let mut witness = account.witness().await;
+    witness.command("SELECT INBOX").await.ok();
+    witness.command("UID COPY 1 INBOX").await.ok();
+    let answer = upload.request(client, account).send().await.expect(201);
+    let url = answer.header("location").unwrap();
+    assert_eq!(objects_in_inbox(account).await, 2);
+    witness.command("UID STORE 1 +FLAGS (\\Deleted)").await.ok();
+    witness.command("EXPUNGE").await.ok();
+    let path = &url[url.find("/nms/").unwrap()..];
+    client.get(path).await.expect(404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_hangs_up_finds_what_it_asked_for() {
+    for kind in [Kind::One, Kind::Spooled, Kind::Bulk] {
+        let builder = Bridge::builder("late_client");
+        let proxy = Proxy::recording(builder.imap()).await;
+        let bridge = builder.store(proxy.address()).start().await;
+        let (client, account) = (&bridge.client, &bridge.account);
+        let upload = Upload::new(kind, "client");
+        proxy.lay("APPEND", Trap::HoldSaid(0), Fault::None);
+        let mut stream = client.connect().await;
+        let request = upload.request(client, account);
+        stream.write_all(&request.encoded()).await.unwrap();
+        proxy.sprung().await;
+        drop(stream);
+        let asking = task::spawn(upload.request(client, account).send());
+        proxy.release();
+        let answer = asking.await.unwrap();
+        for (subject, url) in upload.subjects.iter().zip(upload.outcomes(&answer)) {
+            assert_eq!(subject_of(client, &url.unwrap()).await, *subject);
+        }
+        assert_eq!(objects_in_inbox(account).await, upload.subjects.len());
+        assert_eq!(appends(&proxy), 1);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

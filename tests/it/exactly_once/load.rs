@@ -4,6 +4,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -12,7 +13,7 @@ use std::{
 };
 
 use cpm_bridge::{
-    demo::dovecot::{Dovecot, Options},
+    demo::dovecot::{Dovecot, Error, Options},
     task,
 };
 use serde_json::json;
@@ -117,7 +118,9 @@ impl Worker {
 
     async fn create(&mut self, kind: Kind, has_keys: bool) {
         let folder = FOLDERS[self.numbers.below(FOLDERS.len())];
-        let upload = Upload::new(kind, &self.new_name()).to(folder);
+        let upload = Upload::new(kind, &self.new_name())
+            .to(folder)
+            .to_a_dying_store();
         let upload = if has_keys {
             upload
         } else {
@@ -255,11 +258,18 @@ impl Killed {
         killed
     }
 
-    async fn start_at(&mut self, address: std::net::SocketAddr) {
-        let mut options = Options::new(self.directory.path());
-        options.listen = address;
-        let started = Dovecot::start(options).await;
-        self.dovecot = Some(started.unwrap_or_else(|error| panic!("{error}")));
+    async fn start_at(&mut self, address: SocketAddr) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.dovecot.is_none() {
+            let mut options = Options::new(self.directory.path());
+            options.listen = address;
+            match Dovecot::start(options).await {
+                Ok(dovecot) => self.dovecot = Some(dovecot),
+                // Somebody's outgoing connection has the port for a while.
+                Err(Error::Busy { .. } | Error::Start(_)) if Instant::now() < deadline => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 
     /// Gone and back again: at once and dirty, or in order.
