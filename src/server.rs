@@ -209,35 +209,71 @@ mod tests {
     const WAIT: Duration = Duration::from_millis(300);
 
     /// A server with room for one connection.
-    async fn server() -> SocketAddr {
+    async fn server<S, F>(send_timeout: Duration, answer: S) -> SocketAddr
+    where
+        S: Fn(Request<Incoming>, SocketAddr, bool) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let limits = Limits {
             header_timeout: WAIT,
             header_bytes: 8192,
             connections: 1,
-            send_timeout: WAIT * 20,
-        };
-        let answer = |_, _, _| async {
-            // Longer than the wait for headers: only silence is cut off, not work.
-            sleep(WAIT * 3).await;
-            let body = Full::new(bytes::Bytes::from_static(b"here"));
-            Response::new(body.map_err(|never| match never {}).boxed_unsync())
+            send_timeout,
         };
         let stop = CancellationToken::new();
         task::spawn(serve(listener, None, limits, stop, WAIT, answer));
         address
     }
 
+    fn body(bytes: &'static [u8]) -> Response<Body> {
+        let body = Full::new(bytes::Bytes::from_static(bytes));
+        Response::new(body.map_err(|never| match never {}).boxed_unsync())
+    }
+
+    /// GET on a connection of its own, which ends with the answer.
+    async fn asking(address: SocketAddr, path: &str) -> TcpStream {
+        let mut asking = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        asking.write_all(request.as_bytes()).await.unwrap();
+        asking
+    }
+
+    #[tokio::test]
+    async fn who_takes_nothing_of_an_answer_gives_up_the_place_to_who_does() {
+        static MUCH: [u8; 64 << 20] = [b'x'; 64 << 20];
+        let answer = |request: Request<Incoming>, _, _| async move {
+            let much = request.uri().path() == "/much";
+            body(if much { &MUCH } else { b"here" })
+        };
+        let address = server(WAIT, answer).await;
+        let mut stalled = asking(address, "/much").await;
+        let mut taking = asking(address, "/").await;
+        let mut taken = Vec::new();
+        let answered = timeout(WAIT * 100, taking.read_to_end(&mut taken)).await;
+        answered
+            .expect("no answer while another is stalled")
+            .unwrap();
+        assert!(taken.ends_with(b"here"));
+        let mut rest = Vec::new();
+        // Cut off, whichever way that is told.
+        let _ = stalled.read_to_end(&mut rest).await;
+        assert!(rest.len() < MUCH.len(), "{}", rest.len());
+    }
+
     #[tokio::test]
     async fn who_sends_no_request_gives_up_the_place_to_who_does() {
-        let address = server().await;
+        // Longer than the wait for headers: only silence is cut off, not work.
+        let answer = |_, _, _| async {
+            sleep(WAIT * 3).await;
+            body(b"here")
+        };
+        let address = server(WAIT * 20, answer).await;
         for beginning in [&b""[..], b"PRI * HTTP/2.0\r\n", b"GET / HT"] {
             let mut silent = TcpStream::connect(address).await.unwrap();
             silent.write_all(beginning).await.unwrap();
-            let mut asking = TcpStream::connect(address).await.unwrap();
-            let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-            asking.write_all(request).await.unwrap();
+            let mut asking = asking(address, "/").await;
             let mut answer = String::new();
             timeout(WAIT * 20, asking.read_to_string(&mut answer))
                 .await

@@ -162,3 +162,105 @@ impl HttpBody for Watched {
         whole
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        sync::atomic::{AtomicBool, Ordering},
+    };
+
+    use futures_util::stream;
+    use http_body_util::StreamBody;
+
+    use super::*;
+
+    const MOST: Duration = Duration::from_secs(60);
+
+    fn body(frames: Vec<Vec<u8>>) -> Body {
+        let frames = frames
+            .into_iter()
+            .map(|bytes| Ok::<_, Infallible>(Frame::data(Bytes::from(bytes))));
+        let body = StreamBody::new(stream::iter(frames));
+        body.map_err(|never| match never {}).boxed_unsync()
+    }
+
+    async fn next(body: &mut Body) -> Option<Bytes> {
+        Some(body.frame().await?.unwrap().into_data().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_watched_body_is_the_same_in_small_pieces_and_its_ends_are_copies() {
+        let frames: Vec<Vec<u8>> = [
+            0,
+            1,
+            LAST,
+            LAST + 1,
+            PIECE + LAST,
+            PIECE + LAST + 1,
+            100_000,
+        ]
+        .map(|length| {
+            (0..length)
+                .map(|at| u8::try_from(at % 251).unwrap())
+                .collect()
+        })
+        .to_vec();
+        let own = Arc::<Taking>::default();
+        let response = Response::new(body(frames.clone()));
+        let mut watched = TAKING.sync_scope(own, || watched(response)).into_body();
+        for frame in frames {
+            let frame = Bytes::from(frame);
+            let mut joined = Vec::new();
+            while joined.len() < frame.len() {
+                let left = frame.len() - joined.len();
+                let piece = next(&mut watched).await.unwrap();
+                assert!(piece.len() <= PIECE && (piece.len() < left || left <= LAST));
+                joined.extend_from_slice(&piece);
+            }
+            if frame.is_empty() {
+                assert_eq!(next(&mut watched).await.unwrap(), frame);
+            }
+            assert_eq!(joined, frame);
+        }
+        assert_eq!(next(&mut watched).await, None);
+    }
+
+    /// Runs a stream that takes this many pieces of three with such a pause after each, then none: whether it was dropped
+    /// within ten times the bound.
+    async fn is_reset(pieces: usize, pause: Duration) -> bool {
+        let ended = Arc::new(AtomicBool::new(false));
+        struct Told(Arc<AtomicBool>);
+        impl Drop for Told {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let told = Told(Arc::clone(&ended));
+        Streams::new(MOST).execute(async move {
+            let _told = told;
+            let response = watched(Response::new(body(vec![vec![0]; 3])));
+            let mut body = response.into_body();
+            for _ in 0..pieces {
+                next(&mut body).await;
+                sleep(pause).await;
+            }
+            std::future::pending::<()>().await;
+        });
+        sleep(MOST * 10).await;
+        ended.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_is_reset_when_it_takes_no_piece_for_too_long() {
+        assert!(is_reset(1, MOST * 2).await);
+        assert!(is_reset(2, MOST / 2).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_waits_for_us_is_not_reset() {
+        // No answer has begun, and one that has come to its end.
+        assert!(!is_reset(0, MOST).await);
+        assert!(!is_reset(4, MOST / 2).await);
+    }
+}

@@ -279,8 +279,13 @@ fn size_of(part: &BodyStructure, told: Option<u64>) -> Option<u64> {
         return None;
     };
     // Decoding takes octets away, and not all of them: servers have said such things.
-    let told = told.filter(|size| (1..=leaf.octets).contains(size));
-    match encoding_of(leaf) {
+    let encoding = encoding_of(leaf);
+    let most = match encoding {
+        TransferEncoding::Base64 => leaf.octets / 4 * 3,
+        TransferEncoding::Identity | TransferEncoding::QuotedPrintable => leaf.octets,
+    };
+    let told = told.filter(|size| (1..=most).contains(size));
+    match encoding {
         TransferEncoding::Identity => Some(leaf.octets),
         _ if leaf.octets == 0 => Some(0),
         TransferEncoding::Base64 => {
@@ -308,10 +313,14 @@ fn base64_size(octets: u64) -> u64 {
     octets / 78 * 57 + octets % 78 / 4 * 3
 }
 
+/// Whether its size is another after decoding, and servers know which: of messages in messages they do not (RFC 2045 §6.4
+/// forbids to encode them; Cyrus says the encoded size, Dovecot none).
 fn is_encoded(part: &BodyStructure) -> bool {
     match part {
         BodyStructure::Multipart { .. } => false,
-        BodyStructure::Leaf(leaf) => encoding_of(leaf) != TransferEncoding::Identity,
+        BodyStructure::Leaf(leaf) => {
+            leaf.media_type != "message" && encoding_of(leaf) != TransferEncoding::Identity
+        }
     }
 }
 
@@ -392,6 +401,8 @@ mod tests {
         assert_eq!(size("base64", 780, Some(0)), Some(570));
         assert_eq!(size("base64", 780, Some(u64::MAX - 20)), Some(570));
         assert_eq!(size("base64", 780, Some(569)), Some(569));
+        // Cyrus of a base64 message/rfc822.
+        assert_eq!(size("base64", 780, Some(780)), Some(570));
         assert_eq!(size("quoted-printable", 780, Some(781)), None);
         assert_eq!(size("quoted-printable", 780, Some(0)), None);
         assert_eq!(size("quoted-printable", 780, Some(500)), Some(500));

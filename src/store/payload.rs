@@ -21,6 +21,8 @@ use crate::{
 
 /// Octets of one FETCH that hold nobody up.
 pub(super) const SMALL_WINDOW: u64 = 64 << 10;
+/// Octets before a window up to which it holds nobody up: a server may have to read them all, a millisecond or so a mebibyte.
+const NEAR: u64 = 4 << 20;
 /// Deepest part number.
 const DEEPEST: usize = 100;
 
@@ -123,7 +125,7 @@ impl Account {
             Item::Fixed("UID"),
             Item::Partial(section.clone(), offset, length),
         ];
-        let lane = if length > SMALL_WINDOW {
+        let lane = if length > SMALL_WINDOW || offset > NEAR {
             Lane::Bulk
         } else {
             Lane::Small

@@ -214,6 +214,8 @@ impl Account {
                 let boundary = entity.parameter("boundary");
                 self.parts(located, &beginning, boundary, parts).await?
             }
+            // A multipart in which the store has found no parts.
+            (None, _) if entity.is_multipart() => None,
             (None, _) => Some(Vec::new()),
         };
         let internal_date = fetch.internal_date.as_deref().and_then(internal_date);
