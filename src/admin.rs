@@ -152,6 +152,7 @@ mod tests {
     use crate::{
         config::{ObjectsConfig, StoreConfig, TlsMode},
         state::MemoryState,
+        store::Budget,
     };
 
     fn metrics() -> PrometheusHandle {
@@ -170,6 +171,7 @@ mod tests {
             &config,
             &ObjectsConfig::default(),
             Arc::new(MemoryState::new()),
+            Budget::new(0),
         )
         .unwrap()
     }

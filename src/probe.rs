@@ -7,7 +7,7 @@ use crate::{
     identity::{Credentials, Secret},
     imap::Capabilities,
     state::MemoryState,
-    store::Store,
+    store::{Budget, Store},
 };
 
 /// What was found.
@@ -30,7 +30,9 @@ pub async fn connect(config: &Config, login: Option<(&str, &Secret)>) -> anyhow:
     };
     let mut served = false;
     for settings in &config.stores {
-        let store = Store::new(settings, &config.objects, Arc::new(MemoryState::new()))?;
+        let state = Arc::new(MemoryState::new());
+        let budget = Budget::new(config.limits.payload_memory);
+        let store = Store::new(settings, &config.objects, state, budget)?;
         let name = store.name();
         let greeting = store.health().await;
         report.well &= greeting.is_ok();

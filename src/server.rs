@@ -1,45 +1,47 @@
 //! Accepts connections, does TLS and HTTP/1.1 and HTTP/2, and drains.
+//!
+//! Who takes nothing of an answer for a while loses it: with HTTP/1.1 the connection ends ([`paced`]), with HTTP/2 the stream
+//! ([`streams`]).
+
+mod paced;
+mod streams;
 
 use std::{
     convert::Infallible,
     future::{Future, pending},
-    io,
     net::SocketAddr,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
 use http::{Request, Response};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::{
         conn::auto::Builder,
         graceful::{GracefulShutdown, Watcher},
     },
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Sleep, sleep, timeout},
+    time::{sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use self::{paced::Paced, streams::Streams};
 use crate::{
     rest::{Body, BodyError},
     task,
 };
 
-/// How long a client may take nothing of what is sent to it; then its connection ends, and with it whatever it was reading.
-const WRITE_STALL: Duration = Duration::from_secs(60);
 /// HTTP/2 streams of one connection.
 const STREAMS: u32 = 128;
 
@@ -52,6 +54,8 @@ pub struct Limits {
     pub header_bytes: usize,
     /// Connections at a time.
     pub connections: usize,
+    /// How long a client may take nothing of what is sent to it.
+    pub send_timeout: Duration,
 }
 
 /// Serves until `shutdown`, then lets running requests finish for at most `drain`.
@@ -81,10 +85,10 @@ pub async fn serve<S, F>(
         let connection = async move {
             let wait = limits.header_timeout;
             match acceptor {
-                None => converse(stream, peer, false, wait, &builder, watcher, service).await,
+                None => converse(stream, peer, false, limits, &builder, watcher, service).await,
                 Some(acceptor) => match timeout(wait, acceptor.accept(stream)).await {
                     Ok(Ok(stream)) => {
-                        converse(stream, peer, true, wait, &builder, watcher, service).await
+                        converse(stream, peer, true, limits, &builder, watcher, service).await
                     }
                     Ok(Err(_)) | Err(_) => Ok(()),
                 },
@@ -108,14 +112,14 @@ pub async fn serve<S, F>(
     }
 }
 
-/// Serves one connection. Its first request must be there within `wait`: hyper's own timeout starts only once the first
-/// bytes have told HTTP/1.1 from HTTP/2, so that who sends nothing would keep its permit for ever.
+/// Serves one connection. Its first request must be there within the time for headers: hyper's own timeout starts only once the
+/// first bytes have told HTTP/1.1 from HTTP/2, so that who sends nothing would keep its permit for ever.
 async fn converse<I, S, F>(
     stream: I,
     peer: SocketAddr,
     secure: bool,
-    wait: Duration,
-    builder: &Builder<TokioExecutor>,
+    limits: Limits,
+    builder: &Builder<Streams>,
     watcher: Watcher,
     service: S,
 ) -> Result<(), BodyError>
@@ -130,94 +134,22 @@ where
         service_fn(move |request| {
             asked.store(true, Ordering::Relaxed);
             let answer = service(request, peer, secure);
-            async move { Ok::<_, Infallible>(answer.await) }
+            async move { Ok::<_, Infallible>(streams::watched(answer.await)) }
         })
     };
     let silence = async {
-        sleep(wait).await;
+        sleep(limits.header_timeout).await;
         if asked.load(Ordering::Relaxed) {
             pending::<()>().await;
         }
     };
-    let connection = builder.serve_connection(TokioIo::new(Paced::new(stream)), service);
+    let connection = builder.serve_connection(
+        TokioIo::new(Paced::new(stream, limits.send_timeout)),
+        service,
+    );
     tokio::select! {
         outcome = watcher.watch(connection.into_owned()) => outcome,
         () = silence => Ok(()),
-    }
-}
-
-/// A connection whose writes must get on.
-struct Paced<I> {
-    io: I,
-    /// Runs while a write waits for the client.
-    stalled: Option<Pin<Box<Sleep>>>,
-}
-
-impl<I> Paced<I> {
-    fn new(io: I) -> Self {
-        Self { io, stalled: None }
-    }
-
-    fn pace<T>(
-        &mut self,
-        context: &mut Context<'_>,
-        progress: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        if progress.is_ready() {
-            self.stalled = None;
-            return progress;
-        }
-        let stalled = self
-            .stalled
-            .get_or_insert_with(|| Box::pin(sleep(WRITE_STALL)));
-        stalled
-            .as_mut()
-            .poll(context)
-            .map(|()| Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-impl<I: AsyncRead + Unpin> AsyncRead for Paced<I> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_read(context, buffer)
-    }
-}
-
-impl<I: AsyncWrite + Unpin> AsyncWrite for Paced<I> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let progress = Pin::new(&mut self.io).poll_write(context, bytes);
-        self.pace(context, progress)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let progress = Pin::new(&mut self.io).poll_write_vectored(context, slices);
-        self.pace(context, progress)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let progress = Pin::new(&mut self.io).poll_flush(context);
-        self.pace(context, progress)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let progress = Pin::new(&mut self.io).poll_shutdown(context);
-        self.pace(context, progress)
     }
 }
 
@@ -250,8 +182,8 @@ async fn accept(
     }
 }
 
-fn builder(limits: Limits) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn builder(limits: Limits) -> Builder<Streams> {
+    let mut builder = Builder::new(Streams::new(limits.send_timeout));
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -277,34 +209,71 @@ mod tests {
     const WAIT: Duration = Duration::from_millis(300);
 
     /// A server with room for one connection.
-    async fn server() -> SocketAddr {
+    async fn server<S, F>(send_timeout: Duration, answer: S) -> SocketAddr
+    where
+        S: Fn(Request<Incoming>, SocketAddr, bool) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let limits = Limits {
             header_timeout: WAIT,
             header_bytes: 8192,
             connections: 1,
-        };
-        let answer = |_, _, _| async {
-            // Longer than the wait for headers: only silence is cut off, not work.
-            sleep(WAIT * 3).await;
-            let body = Full::new(bytes::Bytes::from_static(b"here"));
-            Response::new(body.map_err(|never| match never {}).boxed_unsync())
+            send_timeout,
         };
         let stop = CancellationToken::new();
         task::spawn(serve(listener, None, limits, stop, WAIT, answer));
         address
     }
 
+    fn body(bytes: &'static [u8]) -> Response<Body> {
+        let body = Full::new(bytes::Bytes::from_static(bytes));
+        Response::new(body.map_err(|never| match never {}).boxed_unsync())
+    }
+
+    /// GET on a connection of its own, which ends with the answer.
+    async fn asking(address: SocketAddr, path: &str) -> TcpStream {
+        let mut asking = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        asking.write_all(request.as_bytes()).await.unwrap();
+        asking
+    }
+
+    #[tokio::test]
+    async fn who_takes_nothing_of_an_answer_gives_up_the_place_to_who_does() {
+        static MUCH: [u8; 64 << 20] = [b'x'; 64 << 20];
+        let answer = |request: Request<Incoming>, _, _| async move {
+            let much = request.uri().path() == "/much";
+            body(if much { &MUCH } else { b"here" })
+        };
+        let address = server(WAIT, answer).await;
+        let mut stalled = asking(address, "/much").await;
+        let mut taking = asking(address, "/").await;
+        let mut taken = Vec::new();
+        let answered = timeout(WAIT * 100, taking.read_to_end(&mut taken)).await;
+        answered
+            .expect("no answer while another is stalled")
+            .unwrap();
+        assert!(taken.ends_with(b"here"));
+        let mut rest = Vec::new();
+        // Cut off, whichever way that is told.
+        let _ = stalled.read_to_end(&mut rest).await;
+        assert!(rest.len() < MUCH.len(), "{}", rest.len());
+    }
+
     #[tokio::test]
     async fn who_sends_no_request_gives_up_the_place_to_who_does() {
-        let address = server().await;
+        // Longer than the wait for headers: only silence is cut off, not work.
+        let answer = |_, _, _| async {
+            sleep(WAIT * 3).await;
+            body(b"here")
+        };
+        let address = server(WAIT * 20, answer).await;
         for beginning in [&b""[..], b"PRI * HTTP/2.0\r\n", b"GET / HT"] {
             let mut silent = TcpStream::connect(address).await.unwrap();
             silent.write_all(beginning).await.unwrap();
-            let mut asking = TcpStream::connect(address).await.unwrap();
-            let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-            asking.write_all(request).await.unwrap();
+            let mut asking = asking(address, "/").await;
             let mut answer = String::new();
             timeout(WAIT * 20, asking.read_to_string(&mut answer))
                 .await

@@ -115,6 +115,10 @@ pub struct LimitsConfig {
     pub header_timeout: u64,
     /// Seconds without a byte of a body.
     pub body_timeout: u64,
+    /// Seconds in which a client takes nothing of an answer.
+    pub send_timeout: u64,
+    /// Octets of payloads in memory at a time, all clients and stores together.
+    pub payload_memory: u64,
     /// Largest `maxEntries` granted.
     pub page: usize,
     /// Items in one bulk request: paths, objects, attachments.
@@ -205,6 +209,8 @@ impl Default for LimitsConfig {
             header: 32_768,
             header_timeout: 10,
             body_timeout: 30,
+            send_timeout: 60,
+            payload_memory: 67_108_864,
             page: 500,
             bulk: 1000,
         }
@@ -307,6 +313,9 @@ impl LimitsConfig {
         within("limits.header", self.header, 8192..=1 << 20)?;
         within("limits.header_timeout", self.header_timeout, 1..=3600)?;
         within("limits.body_timeout", self.body_timeout, 1..=3600)?;
+        within("limits.send_timeout", self.send_timeout, 1..=3600)?;
+        let payload_memory = 65_536..=1 << 40;
+        within("limits.payload_memory", self.payload_memory, payload_memory)?;
         within("limits.page", self.page, 1..=10_000)?;
         within("limits.bulk", self.bulk, 1..=100_000)
     }

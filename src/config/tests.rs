@@ -144,6 +144,8 @@ fn values_out_of_range_name_their_key() {
         ("limits", "header = 1024", "limits.header"),
         ("limits", "header_timeout = 0", "limits.header_timeout"),
         ("limits", "body_timeout = 3601", "limits.body_timeout"),
+        ("limits", "send_timeout = 0", "limits.send_timeout"),
+        ("limits", "payload_memory = 1024", "limits.payload_memory"),
         ("limits", "page = 0", "limits.page"),
         ("limits", "bulk = 0", "limits.bulk"),
     ] {

@@ -222,8 +222,8 @@ impl fmt::Debug for Command {
 pub enum Item {
     /// Fixed items such as `UID FLAGS`.
     Fixed(&'static str),
-    /// `BODY.PEEK[section]`, whole.
-    Body(SectionName),
+    /// `MODSEQ` (RFC 7162 §3.1.4.2); left out where the mailbox has none.
+    ModSeq,
     /// `BODY.PEEK[section]<offset.length>`.
     Partial(SectionName, u64, u64),
     /// `BINARY.SIZE[section]` (RFC 3516 §4.2).
@@ -234,7 +234,7 @@ impl fmt::Display for Item {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Item::Fixed(items) => formatter.write_str(items),
-            Item::Body(section) => write!(formatter, "BODY.PEEK[{section}]"),
+            Item::ModSeq => formatter.write_str("MODSEQ"),
             Item::Partial(section, offset, length) => {
                 write!(formatter, "BODY.PEEK[{section}]<{offset}.{length}>")
             }
@@ -246,8 +246,8 @@ impl fmt::Display for Item {
 /// What stands in the brackets of `BODY[…]` (RFC 9051 §6.4.5.1).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SectionName {
-    /// The header of the message.
-    Header,
+    /// All of the message.
+    Whole,
     /// All but the header.
     Text,
     /// A part by its numbers.
@@ -265,7 +265,7 @@ impl fmt::Display for SectionName {
                 .join(".")
         };
         match self {
-            SectionName::Header => formatter.write_str("HEADER"),
+            SectionName::Whole => Ok(()),
             SectionName::Text => formatter.write_str("TEXT"),
             SectionName::Part(path) => formatter.write_str(&numbers(path)),
             SectionName::Mime(path) => write!(formatter, "{}.MIME", numbers(path)),

@@ -16,7 +16,7 @@ mod append;
 mod fetch;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -40,7 +40,7 @@ use super::{
 use crate::task;
 
 pub use self::append::Message;
-pub(super) use self::fetch::Looked;
+pub(super) use self::fetch::{Looked, Wish};
 
 /// Most untagged responses kept of one command; far beyond what our commands ask for.
 const MOST_UNTAGGED: usize = 1_000_000;
@@ -111,10 +111,17 @@ pub enum Mode {
 #[derive(Debug)]
 pub struct Connection {
     requests: mpsc::Sender<Request>,
-    selected: Arc<Mutex<Option<MailboxName>>>,
+    selected: Arc<Mutex<Option<Open>>>,
     capabilities: Arc<Capabilities>,
     presence: Arc<Presence>,
     opened: Instant,
+}
+
+/// What others may know of the open mailbox.
+#[derive(Debug)]
+struct Open {
+    mailbox: MailboxName,
+    no_mod_seq: bool,
 }
 
 #[derive(Debug)]
@@ -127,7 +134,7 @@ struct Request {
 #[derive(Debug)]
 enum Work {
     Run(Command),
-    Fetch(MailboxName, Expected, Vec<Command>),
+    Fetch(MailboxName, Expected, Wish),
     Open(MailboxName, Expected, Mode),
     Append(MailboxName, Vec<Message>),
     AppendEach(MailboxName, Vec<Message>),
@@ -205,19 +212,25 @@ impl Connection {
     /// Whether this mailbox is open on it.
     #[must_use]
     pub fn has_open(&self, mailbox: &MailboxName) -> bool {
-        self.selected
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.open_now()
             .as_ref()
-            == Some(mailbox)
+            .is_some_and(|open| open.mailbox == *mailbox)
     }
 
     /// Whether a mailbox is open on it.
     pub(super) fn has_any_open(&self) -> bool {
-        self.selected
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some()
+        self.open_now().is_some()
+    }
+
+    /// Whether the messages of the mailbox that is open have a MODSEQ: the server has them, and has not said that this
+    /// mailbox has none (RFC 7162 §3.1.2.2).
+    pub(super) fn has_mod_seq(&self) -> bool {
+        let none = self.open_now().as_ref().is_some_and(|open| open.no_mod_seq);
+        self.capabilities.mod_seq() && !none
+    }
+
+    fn open_now(&self) -> MutexGuard<'_, Option<Open>> {
+        self.selected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How long it has been open.
@@ -243,8 +256,8 @@ impl Connection {
         }
     }
 
-    /// Fetches from a mailbox, which is examined first unless it is open; a round trip when it is. Each command is a UID
-    /// FETCH, which changes nothing. `None` when it is not the mailbox expected.
+    /// Fetches from a mailbox, which is examined first unless it is open; a round trip when it is. `None` when it is not the
+    /// mailbox expected.
     ///
     /// # Errors
     /// As for [`Self::run`].
@@ -252,9 +265,9 @@ impl Connection {
         &self,
         mailbox: &MailboxName,
         expected: &Expected,
-        commands: Vec<Command>,
+        wish: Wish,
     ) -> Result<Option<Looked>, Error> {
-        let work = Work::Fetch(mailbox.clone(), expected.clone(), commands);
+        let work = Work::Fetch(mailbox.clone(), expected.clone(), wish);
         match self.request(work).await? {
             Reply::Looked(looked) => Ok(looked),
             Reply::Completion(_) | Reply::Each(_) | Reply::Selected(_) | Reply::Nothing => {
@@ -377,7 +390,7 @@ struct Driver {
     most_bytes: u64,
     idle_timeout: Duration,
     selection: Option<Selected>,
-    shown: Arc<Mutex<Option<MailboxName>>>,
+    shown: Arc<Mutex<Option<Open>>>,
     parked: bool,
     /// Commands sent so far.
     tags: u64,
@@ -469,8 +482,8 @@ impl Driver {
         self.parked = matches!(work, Work::Park);
         match work {
             Work::Run(command) => self.execute(&command).await.map(Reply::Completion),
-            Work::Fetch(mailbox, expected, commands) => self
-                .fetch(mailbox, &expected, commands)
+            Work::Fetch(mailbox, expected, wish) => self
+                .fetch(mailbox, &expected, wish)
                 .await
                 .map(Reply::Looked),
             Work::Open(mailbox, expected, mode) => self
@@ -557,7 +570,10 @@ impl Driver {
 
     fn show(&mut self, selection: Option<Selected>) {
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) =
-            selection.as_ref().map(|selected| selected.mailbox.clone());
+            selection.as_ref().map(|selected| Open {
+                mailbox: selected.mailbox.clone(),
+                no_mod_seq: selected.no_mod_seq,
+            });
         self.selection = selection;
     }
 

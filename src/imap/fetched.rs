@@ -5,12 +5,41 @@
 
 use std::collections::BTreeMap;
 
-use super::response::{Fetch, Section, Untagged};
+use super::{
+    command::{Item, SectionName},
+    error::Error,
+    response::{Fetch, Section, Untagged},
+};
 
-/// The messages of these UIDs (in ascending order), each with all that was said of it, later over earlier. What is not
-/// there was not said, or was said to be gone since.
-#[must_use]
-pub fn by_uid(untagged: Vec<Untagged>, wanted: &[u32]) -> BTreeMap<u32, Fetch> {
+/// The messages of these UIDs (in ascending order) of which these items were asked, each with all that was said of it, later over
+/// earlier. What is not there was not said, or was said to be gone since.
+///
+/// # Errors
+/// [`Error::Protocol`] when a message came without something that was asked for, or is not there and a line that cannot be
+/// read may have been about it.
+pub fn by_uid(
+    untagged: Vec<Untagged>,
+    wanted: &[u32],
+    items: &[Item],
+) -> Result<BTreeMap<u32, Fetch>, Error> {
+    let Found {
+        messages,
+        unreadable,
+        ..
+    } = found(untagged, wanted);
+    if unreadable && messages.len() < wanted.len() {
+        return Err(Error::Protocol("FETCH data that cannot be read".to_owned()));
+    }
+    let lacking = messages
+        .values()
+        .find_map(|fetch| items.iter().find(|item| !item.is_in(fetch)));
+    match lacking {
+        Some(item) => Err(Error::Protocol(format!("FETCH data without {item}"))),
+        None => Ok(messages),
+    }
+}
+
+fn found(untagged: Vec<Untagged>, wanted: &[u32]) -> Found {
     let mut found = Found::default();
     for data in untagged {
         match data {
@@ -19,6 +48,7 @@ pub fn by_uid(untagged: Vec<Untagged>, wanted: &[u32]) -> BTreeMap<u32, Fetch> {
             Untagged::Vanished { uids, .. } => found
                 .messages
                 .retain(|uid, _| !uids.iter().any(|range| range.contains(uid))),
+            Untagged::Other(name) => found.unreadable |= name == "FETCH",
             Untagged::Status { .. }
             | Untagged::Capability(_)
             | Untagged::Enabled(_)
@@ -32,11 +62,10 @@ pub fn by_uid(untagged: Vec<Untagged>, wanted: &[u32]) -> BTreeMap<u32, Fetch> {
             | Untagged::Namespace(_)
             | Untagged::Id(_)
             | Untagged::MyRights(_)
-            | Untagged::Quota(_)
-            | Untagged::Other(_) => {}
+            | Untagged::Quota(_) => {}
         }
     }
-    found.messages
+    found
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +73,8 @@ struct Found {
     messages: BTreeMap<u32, Fetch>,
     /// Number and UID of each message wanted, in the order of numbers.
     numbers: Vec<(u32, u32)>,
+    /// Whether there was a line that cannot be read.
+    unreadable: bool,
 }
 
 impl Found {
@@ -88,6 +119,37 @@ impl Found {
     }
 }
 
+impl Item {
+    /// Whether a message came with it. BINARY.SIZE is never missed: what a server cannot decode it may leave out.
+    fn is_in(&self, fetch: &Fetch) -> bool {
+        match self {
+            Item::Fixed(names) => names.split(' ').all(|name| match name {
+                "UID" => fetch.uid.is_some(),
+                "FLAGS" => fetch.flags.is_some(),
+                "INTERNALDATE" => fetch.internal_date.is_some(),
+                "RFC822.SIZE" => fetch.size.is_some(),
+                "BODYSTRUCTURE" => fetch.body_structure.is_some(),
+                _ => false,
+            }),
+            Item::ModSeq => fetch.mod_seq.is_some(),
+            Item::Partial(section, origin, _) => fetch.section(section, *origin).is_some(),
+            Item::BinarySize(_) => true,
+        }
+    }
+}
+
+impl Fetch {
+    /// What came of a section from this octet on.
+    #[must_use]
+    pub fn section(&self, section: &SectionName, origin: u64) -> Option<&Section> {
+        let name = section.to_string();
+        self.sections.iter().find(|found| {
+            // RFC 9051 §7.5.2: a partial answer says where it begins. Without that it is the section from its start.
+            !found.binary && found.name == name && found.origin.unwrap_or(0) == origin
+        })
+    }
+}
+
 /// What is said again replaces what was said before.
 fn merge(known: &mut Fetch, more: Fetch) {
     let Fetch {
@@ -128,6 +190,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::imap::response::Unreadable;
+
+    const ITEMS: [Item; 1] = [Item::Fixed("UID FLAGS")];
 
     fn line(number: u32, uid: Option<u32>, flags: &[&str]) -> Untagged {
         Untagged::Fetch(Box::new(Fetch {
@@ -154,7 +219,7 @@ mod tests {
             Untagged::Expunge(1),
             line(2, None, &["moved up"]),
         ];
-        let found = by_uid(untagged, &[10, 20]);
+        let found = by_uid(untagged, &[10, 20], &ITEMS).unwrap();
         assert_eq!(flags(&found, 20).as_deref(), Some("changed"));
         assert!(!found.contains_key(&10), "expunged since");
         assert!(!found.contains_key(&30), "nobody wants it");
@@ -184,10 +249,64 @@ mod tests {
             ),
             whole(None, vec![section("HEADER", b"new")]),
         ];
-        let found = by_uid(untagged, &[7]);
+        let found = by_uid(untagged, &[7], &[Item::Fixed("UID RFC822.SIZE")]).unwrap();
         let fetch = &found[&7];
         assert_eq!((fetch.size, fetch.sections.len()), (Some(5), 2));
         assert!(fetch.sections.contains(&section("HEADER", b"new")));
+    }
+
+    #[test]
+    fn what_was_asked_for_and_did_not_come_is_a_fault() {
+        let window = |origin| Section {
+            binary: false,
+            name: "1.MIME".to_owned(),
+            origin,
+            bytes: None,
+        };
+        let came = |sections| {
+            Untagged::Fetch(Box::new(Fetch {
+                number: 1,
+                uid: Some(7),
+                mod_seq: Some(3),
+                internal_date: Some(String::new()),
+                body_structure: Some(Err(Unreadable)),
+                sections,
+                ..Fetch::default()
+            }))
+        };
+        let mime = |origin| Item::Partial(SectionName::Mime(vec![1]), origin, 10);
+        let lacks = |item: Item, sections| {
+            let lacking = by_uid(vec![came(sections)], &[7], std::slice::from_ref(&item));
+            lacking.is_err()
+        };
+        for item in [
+            Item::Fixed("UID INTERNALDATE BODYSTRUCTURE"),
+            Item::ModSeq,
+            Item::BinarySize(SectionName::Part(vec![1])),
+        ] {
+            assert!(!lacks(item.clone(), Vec::new()), "{item}");
+        }
+        assert!(lacks(Item::Fixed("UID FLAGS"), Vec::new()));
+        assert!(lacks(Item::Fixed("RFC822.SIZE"), Vec::new()));
+        assert!(lacks(mime(0), Vec::new()));
+        assert!(!lacks(mime(0), vec![window(None)]));
+        assert!(!lacks(mime(5), vec![window(Some(5))]));
+        assert!(lacks(mime(5), vec![window(None)]));
+        assert!(
+            by_uid(vec![came(Vec::new())], &[8], &ITEMS).is_ok(),
+            "another's"
+        );
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_may_be_about_whatever_is_missing() {
+        let unreadable = || Untagged::Other("FETCH".to_owned());
+        let found = |wanted: &[u32]| {
+            let untagged = vec![unreadable(), line(1, Some(7), &[])];
+            by_uid(untagged, wanted, &ITEMS).map(|found| found.len())
+        };
+        assert_eq!(found(&[7]), Ok(1));
+        assert!(matches!(found(&[7, 8]), Err(Error::Protocol(_))));
     }
 
     #[test]
@@ -197,7 +316,7 @@ mod tests {
             uids: vec![8..=u32::MAX],
         };
         let untagged = vec![line(1, Some(7), &[]), line(2, Some(9), &[]), vanished];
-        let found = by_uid(untagged, &[7, 9]);
+        let found = by_uid(untagged, &[7, 9], &ITEMS).unwrap();
         assert_eq!(found.into_keys().collect::<Vec<_>>(), [7]);
     }
 
@@ -247,7 +366,7 @@ mod tests {
                     }
                 }
             }
-            let found = by_uid(untagged, &wanted);
+            let found = by_uid(untagged, &wanted, &ITEMS).unwrap();
             for (uid, revision) in &mailbox {
                 let expected = (shown.contains(uid) && wanted.contains(uid)).then(|| revision.to_string());
                 prop_assert_eq!(flags(&found, *uid), expected);

@@ -237,7 +237,7 @@ pub enum Untagged {
     Quota(Vec<(String, u64, u64)>),
     /// `* ID` (RFC 2971)
     Id(Vec<(String, Option<String>)>),
-    /// Anything else, or a known name with data that does not parse: the name in upper case, for logs.
+    /// Anything else, or a known name with data that does not parse: the name in upper case.
     Other(String),
 }
 
@@ -330,8 +330,8 @@ pub struct Fetch {
     pub internal_date: Option<String>,
     /// `RFC822.SIZE`
     pub size: Option<u64>,
-    /// `BODYSTRUCTURE`; `None` also when it does not parse.
-    pub body_structure: Option<BodyStructure>,
+    /// `BODYSTRUCTURE`
+    pub body_structure: Option<Result<BodyStructure, Unreadable>>,
     /// `BODY[…]` and `BINARY[…]`.
     pub sections: Vec<Section>,
     /// `BINARY.SIZE[…]`: section and octets after decoding.
@@ -339,6 +339,10 @@ pub struct Fetch {
     /// `EMAILID` (RFC 8474)
     pub email_id: Option<String>,
 }
+
+/// It came, and is nested too deep or does not parse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unreadable;
 
 /// Bytes of one section.
 #[derive(Debug, Clone, PartialEq)]

@@ -17,6 +17,8 @@ use super::text::text;
 const MOST_PARTS: usize = 1000;
 /// Levels of multiparts that are opened.
 const DEEPEST: usize = 100;
+/// The id of the wrapped entity.
+const ENTITY: &str = "1~1";
 /// RFC 5438 §5: the namespace of the `imdn.` headers.
 const IMDN_NAMESPACE: &str = "urn:ietf:params:imdn";
 
@@ -58,6 +60,14 @@ pub struct CpimPart {
     pub first_level: bool,
 }
 
+impl CpimPart {
+    /// Whether this is the wrapped entity itself, and not a part of it.
+    #[must_use]
+    pub fn is_entity(&self) -> bool {
+        self.id == ENTITY
+    }
+}
+
 impl Cpim {
     /// Reads the bytes of a CPIM body; `None` when they do not begin with a header block.
     #[must_use]
@@ -81,7 +91,7 @@ impl Cpim {
             list: Vec::new(),
         };
         parts.add(
-            "1~1".to_owned(),
+            ENTITY.to_owned(),
             &entity,
             body..bytes.len(),
             0,

@@ -68,6 +68,23 @@ impl Header {
         (Self { fields }, at)
     }
 
+    /// Where the body of an entity begins that starts with these bytes; `None` when the empty line before it is not among
+    /// them.
+    #[must_use]
+    pub fn end(bytes: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        while at < bytes.len() {
+            let end = line_end(bytes, at);
+            let line = &bytes[at..end];
+            // A CR at the end may be the first half of a line break.
+            if line.ends_with(b"\n") && trim_line_end(line).is_empty() {
+                return Some(end);
+            }
+            at = end;
+        }
+        None
+    }
+
     /// The first field of that name (in any case), decoded.
     #[must_use]
     pub fn first(&self, name: &str) -> Option<String> {
@@ -278,6 +295,20 @@ mod tests {
     }
 
     #[test]
+    fn a_header_ends_behind_its_first_empty_line() {
+        for (bytes, end) in [
+            (&b"A: 1\r\n\r\nbody"[..], Some(8)),
+            (b"A: 1\n\nbody\n\n", Some(6)),
+            (b"\r\nbody", Some(2)),
+            (b"A: 1\r\n\r", None),
+            (b"A: 1\r\nB: 2\r\n", None),
+            (b"", None),
+        ] {
+            assert_eq!(Header::end(bytes), end, "{bytes:?}");
+        }
+    }
+
+    #[test]
     fn fields_and_bytes_have_a_bound() {
         assert_eq!(
             Header::parse(&b"A: 1\r\n".repeat(5000)).fields().count(),
@@ -342,6 +373,7 @@ mod tests {
             any::<u8>(), Just(b'\n'), Just(b':'), Just(b' '), Just(b'A'), Just(b'='), Just(b'?')], 0..300)) {
             let (header, body) = Header::split(&bytes);
             prop_assert!(body <= bytes.len());
+            prop_assert!(Header::end(&bytes).is_none_or(|end| end == body));
             for (name, value) in header.fields() {
                 prop_assert!(!name.is_empty());
                 prop_assert!(!value.contains(|c: char| c.is_control() && c != '\t'));

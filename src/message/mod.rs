@@ -27,6 +27,7 @@ pub use cpim::{Cpim, CpimPart};
 pub use encoding::{Decoder, TransferEncoding, decode};
 pub use header::Header;
 pub use imdn::Imdn;
-pub use parameters::ContentType;
+pub use multipart::{EntityPart, parts};
+pub use parameters::{ContentType, decoded as decoded_parameters, in_ascii};
 pub use scan::{EntityScan, FoundOf, needs_scan};
 pub use text::text;

@@ -2,7 +2,32 @@
 
 use std::ops::Range;
 
-use super::header::{line_end, trim_line_end};
+use super::header::{Header, line_end, trim_line_end};
+
+/// One entity of a multipart: its header, and its body as it stands there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntityPart<'a> {
+    /// Its own header.
+    pub header: Header,
+    /// Still encoded.
+    pub body: &'a [u8],
+}
+
+/// The parts of a whole multipart body, at most `most`; none where the boundary never comes.
+#[must_use]
+pub fn parts<'a>(body: &'a [u8], boundary: &str, most: usize) -> Vec<EntityPart<'a>> {
+    entities(body, boundary, most)
+        .into_iter()
+        .map(|range| {
+            let entity = &body[range];
+            let (header, start) = Header::split(entity);
+            EntityPart {
+                header,
+                body: &entity[start..],
+            }
+        })
+        .collect()
+}
 
 /// The entities, header and body, between the delimiters of `body`; at most `most`. A missing close delimiter ends the
 /// last one at the end of the bytes; a boundary that never comes gives none.
@@ -68,7 +93,7 @@ mod tests {
 
     use super::*;
 
-    fn parts<'a>(body: &'a str, boundary: &str) -> Vec<&'a str> {
+    fn bodies<'a>(body: &'a str, boundary: &str) -> Vec<&'a str> {
         entities(body.as_bytes(), boundary, 1000)
             .into_iter()
             .map(|range| &body[range])
@@ -78,19 +103,32 @@ mod tests {
     #[test]
     fn entities_lie_between_delimiters() {
         let body = "preamble\r\n--b\r\nA: 1\r\n\r\none\r\n\r\n--b  \r\n\r\ntwo\r\n--bb\r\n--b--\r\nepilogue\r\n--b\r\nno";
-        assert_eq!(parts(body, "b"), ["A: 1\r\n\r\none\r\n", "\r\ntwo\r\n--bb"]);
+        assert_eq!(
+            bodies(body, "b"),
+            ["A: 1\r\n\r\none\r\n", "\r\ntwo\r\n--bb"]
+        );
     }
 
     #[test]
     fn broken_multiparts_give_what_they_have() {
         assert_eq!(
-            parts("--b\n\none\n--b\n\ntwo\n", "b "),
+            bodies("--b\n\none\n--b\n\ntwo\n", "b "),
             ["\none", "\ntwo\n"]
         );
-        assert_eq!(parts("--b\r\n--b\r\n--b--", "b"), ["", ""]);
-        assert!(parts("no delimiter", "b").is_empty());
-        assert!(parts("--\r\nx\r\n----", "").is_empty());
-        assert_eq!(parts("--b", "b"), [""]);
+        assert_eq!(bodies("--b\r\n--b\r\n--b--", "b"), ["", ""]);
+        assert!(bodies("no delimiter", "b").is_empty());
+        assert!(bodies("--\r\nx\r\n----", "").is_empty());
+        assert_eq!(bodies("--b", "b"), [""]);
+    }
+
+    #[test]
+    fn parts_are_headers_and_bodies() {
+        let body = b"--b\r\nA: 1\r\n\r\none\r\n\r\n--b\r\n\r\ntwo\r\n--b--\r\n";
+        let parts = parts(body, "b", 10);
+        assert_eq!(parts[0].header.first("A").as_deref(), Some("1"));
+        assert_eq!(parts[0].body, b"one\r\n");
+        assert!(parts[1].header.is_empty());
+        assert_eq!(parts[1].body, b"two");
     }
 
     #[test]

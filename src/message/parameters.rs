@@ -62,7 +62,8 @@ impl ContentType {
 }
 
 /// Field text with its RFC 2231 parameters written plainly; text without such parameters only loses its encoded words.
-pub(crate) fn decoded(raw: &str) -> String {
+#[must_use]
+pub fn decoded(raw: &str) -> String {
     let extended = raw.match_indices('*').any(|(at, _)| {
         raw[at + 1..].starts_with(|next: char| next == '=' || next.is_ascii_digit())
     });
@@ -86,7 +87,7 @@ pub(crate) fn written(value: &str, parameters: &[(String, String)]) -> String {
     for (name, value) in parameters {
         output.push_str("; ");
         output.push_str(name);
-        if value.bytes().all(|byte| matches!(byte, b' '..=b'~')) && !value.contains("=?") {
+        if is_printable(value) && !value.contains("=?") {
             output.push('=');
             push_value(value, &mut output);
         } else {
@@ -95,6 +96,23 @@ pub(crate) fn written(value: &str, parameters: &[(String, String)]) -> String {
         }
     }
     output
+}
+
+/// Field text as HTTP can carry it: as it is when that is printable US-ASCII, else written anew. `None` when it is no media type
+/// then.
+#[must_use]
+pub fn in_ascii(text: &str) -> Option<String> {
+    if is_printable(text) {
+        return Some(text.to_owned());
+    }
+    let (value, mut parameters) = split(text);
+    let media_type = ContentType::parse(value)?.media_type;
+    parameters.retain(|(name, _)| is_token(name));
+    Some(written(&media_type, &parameters)).filter(|text| is_printable(text))
+}
+
+fn is_printable(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 /// RFC 2231 §7: an attribute character stands for itself.
@@ -407,6 +425,26 @@ mod tests {
     }
 
     #[test]
+    fn field_text_is_written_anew_only_where_http_cannot_carry_it() {
+        for (text, written) in [
+            ("Image/PNG;  name=a", Some("Image/PNG;  name=a")),
+            (
+                "Image/PNG; name=\"é.png\"",
+                Some("image/png; name*=UTF-8''%C3%A9.png"),
+            ),
+            ("text/plain;\tx=y", Some("text/plain; x=y")),
+            (
+                "multipart/mixed; boundary=b; é=1",
+                Some("multipart/mixed; boundary=b"),
+            ),
+            ("café", None),
+            ("é/b; x=y", None),
+        ] {
+            assert_eq!(in_ascii(text).as_deref(), written, "{text}");
+        }
+    }
+
+    #[test]
     fn only_what_every_reader_reads_alike_is_well_formed() {
         for (text, names) in [
             ("a/b", vec![]),
@@ -453,6 +491,9 @@ mod tests {
             let _ = (decoded(&text), well_formed(&text), well_formed(&pieces.concat()));
             let _ = ContentType::parse(&pieces.concat());
             let _ = decoded(&pieces.concat());
+            for text in [in_ascii(&text), in_ascii(&pieces.concat())].into_iter().flatten() {
+                prop_assert!(is_printable(&text));
+            }
         }
     }
 }

@@ -2,12 +2,23 @@
 
 use mail_parser::decoders::charsets::map::charset_decoder;
 
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// Decodes bytes; what the charset cannot say becomes U+FFFD.
 ///
 /// Without a charset, or with one that is unknown or claims plain ASCII, the bytes are UTF-8 if they can be, else
-/// windows-1252. UTF-8 that was cut off inside its last character is still UTF-8.
+/// windows-1252. UTF-8 that was cut off inside its last character is still UTF-8. A byte order mark at the beginning is no
+/// part of the text (RFC 3629 §6).
 #[must_use]
 pub fn text(bytes: &[u8], charset: Option<&str>) -> String {
+    let mut text = with_mark(bytes, charset);
+    if text.starts_with(BYTE_ORDER_MARK) {
+        text.remove(0);
+    }
+    text
+}
+
+fn with_mark(bytes: &[u8], charset: Option<&str>) -> String {
     let charset = charset
         .map(|name| name.trim_matches(|character: char| " \t\"'”“".contains(character)))
         // RFC 2231 §5: an encoded word may carry a language behind its charset.
@@ -70,6 +81,23 @@ mod tests {
             assert_eq!(text("né€".as_bytes(), charset), "né€");
             assert_eq!(text(b"caf\xe9", charset), "café");
             assert_eq!(text(b"\x80 5", charset), "€ 5");
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_text() {
+        for charset in [None, Some("utf-8"), Some("us-ascii"), Some("x-unknown")] {
+            assert_eq!(text("\u{feff}né".as_bytes(), charset), "né");
+            assert_eq!(text("\u{feff}".as_bytes(), charset), "");
+            assert_eq!(text("né\u{feff}".as_bytes(), charset), "né\u{feff}");
+        }
+        for (charset, bytes) in [
+            ("utf-16", &b"\xff\xfeh\0i\0"[..]),
+            ("utf-16", b"\xfe\xff\0h\0i"),
+            ("utf-16le", b"\xff\xfeh\0i\0"),
+            ("utf-16be", b"\xfe\xff\0h\0i"),
+        ] {
+            assert_eq!(text(bytes, Some(charset)), "hi", "{charset}");
         }
     }
 

@@ -26,7 +26,7 @@ use crate::{
     rest, server,
     spool::Spool,
     state::{self, FileState, MemoryState, OpenError, State},
-    store::Store,
+    store::{Budget, Store},
     task, tls,
 };
 
@@ -135,6 +135,7 @@ pub async fn start(config: &Config) -> Result<Running, Error> {
         header_timeout: Duration::from_secs(config.limits.header_timeout),
         header_bytes: config.limits.header,
         connections: config.limits.connections,
+        send_timeout: Duration::from_secs(config.limits.send_timeout),
     };
     let drain = Duration::from_secs(config.http.drain);
     let http_task = task::spawn(server::serve(
@@ -245,12 +246,14 @@ fn unusable_state(path: &Path, error: &OpenError) -> config::Error {
 
 fn stores(config: &Config, state: &Arc<dyn State>) -> Result<Vec<(Arc<Store>, BoxRules)>, Error> {
     let mut stores = Vec::with_capacity(config.stores.len());
+    let budget = Budget::new(config.limits.payload_memory);
     for (index, settings) in config.stores.iter().enumerate() {
         let key = format!("stores[{index}]");
         let rules = settings
             .box_rules()
             .map_err(|mistake| config::Error::value(key.as_str(), mistake.to_string()))?;
-        let store = Store::new(settings, &config.objects, Arc::clone(state))
+        let (state, budget) = (Arc::clone(state), budget.clone());
+        let store = Store::new(settings, &config.objects, state, budget)
             .map_err(|error| config::Error::value(format!("{key}.tls_ca"), error.to_string()))?;
         stores.push((store, rules));
     }

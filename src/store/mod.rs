@@ -5,6 +5,8 @@
 //! * What changes the store runs in a task of its own: a client that hangs up leaves nothing half-done.
 //! * Caches hold what IMAP promises never to change, or what is young enough; all are declared and bounded here.
 
+mod beginning;
+mod budget;
 mod bulk;
 mod create;
 mod cursor;
@@ -19,11 +21,13 @@ mod measure;
 mod names;
 mod objects;
 mod parent;
+mod parts;
 mod payload;
 mod place;
 mod prove;
 mod refusal;
 mod structure;
+mod transfer;
 mod tree;
 mod turns;
 
@@ -34,6 +38,7 @@ use chrono::{DateTime, Utc};
 use moka::future::Cache;
 use tokio::sync::{OnceCell, mpsc};
 
+pub use budget::Budget;
 pub use create::Creation;
 pub use error::Error;
 pub use letter::{Attachment, AttachmentBytes, EntityScan, FoundOf, Octets, needs_scan};
@@ -84,6 +89,7 @@ pub struct Store {
     refusals: Cache<Proof, Error>,
     trees: Cache<String, Arc<Tree>>,
     structures: Cache<(String, MailboxKey, u32), Arc<Structure>>,
+    budget: Budget,
     /// Creations with the same key, one after the other.
     turns: Turns,
     /// When it was made: what an earlier process was doing it did before.
@@ -152,7 +158,7 @@ pub struct Payload {
 }
 
 impl Store {
-    /// Prepares a store; nothing is connected before the first request.
+    /// Prepares a store; nothing is connected before the first request. What goes out to clients is counted against `budget`.
     ///
     /// # Errors
     /// When the file of certificate authorities cannot be used.
@@ -160,6 +166,7 @@ impl Store {
         config: &StoreConfig,
         objects: &ObjectsConfig,
         state: Arc<dyn State>,
+        budget: Budget,
     ) -> Result<Arc<Self>, tls::Error> {
         let endpoint = Endpoint {
             store: config.name.as_str().into(),
@@ -209,6 +216,7 @@ impl Store {
                 .weigher(move |_, structure: &Arc<Structure>| weight(structure.weight()))
                 .eviction_listener(leaves("structures"))
                 .build(),
+            budget,
             turns: Turns::default(),
             since: clock::now(),
         }))

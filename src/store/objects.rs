@@ -9,7 +9,7 @@ use super::{
     id::fingerprint,
     locate::Located,
     refusal::Right,
-    structure::{Seen, Structure, flags_only, seen},
+    structure::{Seen, Structure, changing, flags_only, seen},
 };
 use crate::{
     config::DeletedObjects,
@@ -208,9 +208,9 @@ impl Account {
 
     /// Flags and MODSEQ of an object in the session that will write, so that they are what the write meets.
     pub(super) async fn flags_in(&self, lease: &Lease, located: &Located) -> Result<Seen, Error> {
-        let mod_seq = self.pool.capabilities()?.mod_seq();
-        let completion = lease.run(flags_only(located, mod_seq)).await?;
-        seen(completion, located.uid).ok_or(Error::NotFound)
+        let items = changing(lease.has_mod_seq());
+        let completion = lease.run(flags_only(located, &items)).await?;
+        seen(completion, located.uid, &items)
     }
 }
 
@@ -225,7 +225,7 @@ pub(super) async fn search(lease: &Lease, command: Command) -> Result<Vec<u32>, 
     Ok(found(lease.run(command).await?.untagged))
 }
 
-/// UIDs in SEARCH and ESEARCH answers.
+/// UIDs in SEARCH and ESEARCH answers. Zero is none (RFC 9051 §9, `uniqueid`).
 pub(super) fn found(untagged: Vec<Untagged>) -> Vec<u32> {
     let mut uids = Vec::new();
     for data in untagged {
@@ -240,6 +240,7 @@ pub(super) fn found(untagged: Vec<Untagged>) -> Vec<u32> {
             _ => {}
         }
     }
+    uids.retain(|uid| *uid != 0);
     uids
 }
 

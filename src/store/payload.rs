@@ -1,315 +1,199 @@
-//! Payloads: windows of a partial FETCH, decoded on the way, as fast as the client reads and no faster.
+//! Payloads: the octets behind a message's header, or a part of them, decoded.
 //!
-//! Each window is a request of its own, so that a download holds no connection while its client is slow. The first window
-//! is read before anything is answered; an error later on cuts the answer off.
+//! The whole is read as `BODY[]` from where the header ends: as fast as `BODY[1]`, which is something else of a
+//! message/rfc822 and of a broken multipart (Courier), and on Dovecot many times as fast as `BODY[TEXT]`.
 
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
 
 use super::{
-    Account, Error, Payload,
-    locate::Located,
-    structure::{Structure, content_type_of, encoding_of},
+    Account, Error, Payload, beginning::window_of, locate::Located, parts::encoding_of,
+    structure::Structure, transfer::Source,
 };
 use crate::{
-    imap::{self, Item, Lane, SectionName, response::BodyStructure},
-    message::{Decoder, TransferEncoding},
-    task,
+    imap::{
+        self, Item, Lane, SectionName,
+        response::{BodyStructure, Fetch},
+    },
+    message::{self, TransferEncoding},
 };
 
-/// Octets of one FETCH.
-const WINDOW: u64 = 512 << 10;
 /// Octets of one FETCH that hold nobody up.
-const SMALL_WINDOW: u64 = 64 << 10;
-/// Windows that wait for the client.
-const AHEAD: usize = 1;
+pub(super) const SMALL_WINDOW: u64 = 64 << 10;
+/// Octets before a window up to which it holds nobody up: a server may have to read them all, a millisecond or so a mebibyte.
+const NEAR: u64 = 4 << 20;
 /// Deepest part number.
 const DEEPEST: usize = 100;
 
-/// What is read, and what is done to it.
+/// Where octets stand, as stored.
 #[derive(Debug, Clone)]
-struct Source {
-    section: SectionName,
-    /// Removed first.
-    outer: TransferEncoding,
-    /// Cut out then: a part inside a message/cpim.
-    range: Option<Range<u64>>,
-    /// Removed last.
-    inner: TransferEncoding,
-    /// Octets on the wire, when known exactly.
-    octets: Option<u64>,
+pub(super) struct Stored {
+    pub(super) section: SectionName,
+    /// Octets of the section before them.
+    pub(super) start: u64,
+    /// How many there are, when known exactly.
+    pub(super) octets: Option<u64>,
+}
+
+/// What is served, and as what.
+struct Served {
+    source: Source,
+    content_type: String,
+    /// Octets as served, when known exactly.
+    length: Option<u64>,
 }
 
 impl Account {
     /// The payload of an object: its entity without the message header.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; an empty object has no payload.
+    /// [`Error::NotFound`]; [`Error::Busy`] when too much is on its way to clients already.
     pub async fn payload(&self, id: &str) -> Result<Payload, Error> {
         let (located, structure, seen) = self.structure(id).await?;
         self.visible(&seen.flags)?;
-        let octets = if structure.encoding == TransferEncoding::Identity {
-            structure.length
-        } else {
-            None
-        };
-        let source = Source {
-            section: SectionName::Text,
-            outer: structure.encoding,
-            range: None,
-            inner: TransferEncoding::Identity,
-            octets,
-        };
-        self.stream(
-            located,
-            source,
-            structure.content_type.clone(),
-            structure.length,
-        )
-        .await
+        self.serve(located, whole(&structure)).await
     }
 
     /// One part of a payload, decoded: a section number, or a virtual part of a message/cpim.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when the object has no such part.
+    /// [`Error::NotFound`] when the object has no such part; else as for [`Self::payload`].
     pub async fn payload_part(&self, id: &str, part: &str) -> Result<Payload, Error> {
-        let (located, structure, seen) = self.structure(id).await?;
+        let (mut located, structure, seen) = self.structure(id).await?;
         self.visible(&seen.flags)?;
-        let (source, content_type) = virtual_source(&structure, part)
-            .or_else(|| section_source(&structure, part))
-            .ok_or(Error::NotFound)?;
-        let identity = source.outer == TransferEncoding::Identity
-            && source.inner == TransferEncoding::Identity;
-        let length = match &source.range {
-            Some(range) if source.inner == TransferEncoding::Identity => {
-                Some(range.end - range.start)
-            }
-            Some(_) => None,
-            None if identity => source.octets,
-            None => None,
+        let served = match wrapped(&structure, part) {
+            Some(served) => served,
+            None => self.section(&mut located, &structure, part).await?,
         };
-        self.stream(located, source, content_type, length).await
+        self.serve(located, served).await
     }
 
-    /// Starts the stream with its first window.
-    async fn stream(
-        &self,
-        located: Located,
-        source: Source,
-        content_type: String,
-        length: Option<u64>,
-    ) -> Result<Payload, Error> {
-        let mut reader = Reader::new(self.clone(), located, source);
-        let first = reader.next().await?;
-        let (sender, chunks) = mpsc::channel(AHEAD);
-        if let Some(first) = first {
-            // The channel has room for it.
-            let _ = sender.try_send(Ok(first));
-            task::spawn(Box::pin(async move {
-                loop {
-                    let chunk = match reader.next().await {
-                        Ok(Some(chunk)) => Ok(chunk),
-                        Ok(None) => return,
-                        Err(error) => Err(error),
-                    };
-                    let failed = chunk.is_err();
-                    // A closed channel: the client has gone.
-                    if sender.send(chunk).await.is_err() || failed {
-                        return;
-                    }
-                }
-            }));
-        }
+    async fn serve(&self, located: Located, served: Served) -> Result<Payload, Error> {
+        let content_type = message::in_ascii(&served.content_type);
         Ok(Payload {
+            content_type: content_type.unwrap_or_else(|| "application/octet-stream".to_owned()),
+            length: served.length,
+            chunks: self.transfer(located, served.source).await?,
+        })
+    }
+
+    /// `2`, `2.1`: a section of the MIME structure.
+    async fn section(
+        &self,
+        located: &mut Located,
+        structure: &Structure,
+        part: &str,
+    ) -> Result<Served, Error> {
+        let path = part_numbers(part).ok_or(Error::NotFound)?;
+        let body = structure.body.as_ref().ok_or(Error::NotFound)?;
+        let found = find(body, &path).ok_or(Error::NotFound)?;
+        // RFC 9051 §6.4.5.1: the only part of a message that is no multipart.
+        if let (BodyStructure::Leaf(_), [1]) = (body, path.as_slice()) {
+            return Ok(whole(structure));
+        }
+        let listed = structure.parts.iter().find(|listed| listed.id == part);
+        let content_type = match listed {
+            Some(listed) => listed.content_type.clone(),
+            None => self.content_type(located, path.clone(), found).await?,
+        };
+        let (encoding, octets) = match found {
+            BodyStructure::Multipart { .. } => (TransferEncoding::Identity, None),
+            BodyStructure::Leaf(leaf) => (encoding_of(leaf), Some(leaf.octets)),
+        };
+        let stored = Stored {
+            section: SectionName::Part(path),
+            start: 0,
+            octets: octets.filter(|_| encoding == TransferEncoding::Identity),
+        };
+        Ok(Served {
             content_type,
-            length,
-            chunks,
+            length: stored.octets,
+            source: Source::new(&stored, encoding),
         })
     }
 
     /// Octets of a section of one message; fewer than asked for at its end.
     pub(super) async fn window(
         &self,
-        located: &Located,
+        located: &mut Located,
         section: &SectionName,
         offset: u64,
         length: u64,
     ) -> Result<Bytes, Error> {
-        let name = section.to_string();
-        let items = Arc::new([
+        let items = [
             Item::Fixed("UID"),
             Item::Partial(section.clone(), offset, length),
-        ]);
-        let lane = if length > SMALL_WINDOW {
+        ];
+        let lane = if length > SMALL_WINDOW || offset > NEAR {
             Lane::Bulk
         } else {
             Lane::Small
         };
-        let fetch = |located: Located, items| async move {
-            let (mailbox, expected) = (&located.mailbox, &located.expected);
-            self.pool
-                .fetch_alone(lane, mailbox, expected, located.uid, items)
-                .await
+        let fetch = self.fetch_from(lane, located, items.into()).await??;
+        window_of(&fetch.ok_or(Error::NotFound)?, section, offset, length)
+    }
+
+    /// What a message says that was located a moment ago; `None` when it has gone. Where its mailbox is no longer there, but
+    /// elsewhere, it is located again.
+    ///
+    /// # Errors
+    /// Outside, that it cannot be located; inside, what the store did.
+    pub(super) async fn fetch_from(
+        &self,
+        lane: Lane,
+        located: &mut Located,
+        items: Arc<[Item]>,
+    ) -> Result<Result<Option<Fetch>, imap::Error>, Error> {
+        let fetch = |located: Located| {
+            let items = Arc::clone(&items);
+            async move {
+                let (mailbox, expected) = (&located.mailbox, &located.expected);
+                self.pool
+                    .fetch_alone(lane, mailbox, expected, located.uid, items)
+                    .await
+            }
         };
-        let fetched = match fetch(located.clone(), Arc::clone(&items) as _).await {
-            // Renamed since it was located.
+        let fetched = match fetch(located.clone()).await {
+            // Renamed since.
             Ok(None)
             | Err(imap::Error::No {
                 command: "EXAMINE", ..
-            }) => fetch(self.located_again(located).await?, items).await,
+            }) => {
+                *located = self.located_again(located).await?;
+                fetch(located.clone()).await
+            }
             fetched => fetched,
         };
-        let fetch = fetched?.flatten().ok_or(Error::NotFound)?;
-        let section = fetch
-            .sections
-            .into_iter()
-            .find(|section| section.name == name && !section.binary);
-        section
-            .map(|section| section.bytes.unwrap_or_default())
-            .ok_or(Error::NotFound)
+        Ok(fetched.map(Option::flatten))
     }
 }
 
-/// Reads a source window by window.
-struct Reader {
-    account: Account,
-    located: Located,
-    source: Source,
-    offset: u64,
-    ended: bool,
-    /// Octets after the outer decoder that were passed on or skipped.
-    decoded: u64,
-    outer: Option<Decoder>,
-    inner: Option<Decoder>,
-}
-
-impl Reader {
-    fn new(account: Account, located: Located, source: Source) -> Self {
-        // With an identity encoding the range can be fetched as such.
-        let direct = source.outer == TransferEncoding::Identity;
-        let offset = source
-            .range
-            .as_ref()
-            .filter(|_| direct)
-            .map_or(0, |range| range.start);
-        let outer = (!direct).then(|| Decoder::new(source.outer));
-        let inner =
-            (source.inner != TransferEncoding::Identity).then(|| Decoder::new(source.inner));
-        Self {
-            account,
-            located,
-            offset,
-            ended: false,
-            decoded: offset,
-            outer,
-            inner,
-            source,
-        }
+fn whole(structure: &Structure) -> Served {
+    Served {
+        source: Source::new(&structure.stored, structure.encoding),
+        content_type: structure.content_type.clone(),
+        length: structure.length,
     }
-
-    /// The next octets for the client; `None` at the end.
-    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        while !self.ended {
-            let end = match (&self.source.range, &self.outer) {
-                (Some(range), None) => Some(range.end),
-                _ => self.source.octets,
-            };
-            let wanted = end.map_or(WINDOW, |end| WINDOW.min(end.saturating_sub(self.offset)));
-            let window = if wanted == 0 {
-                Bytes::new()
-            } else {
-                self.account
-                    .window(&self.located, &self.source.section, self.offset, wanted)
-                    .await?
-            };
-            let got = u64::try_from(window.len()).unwrap_or(u64::MAX);
-            self.offset += got;
-            self.ended = got < wanted || Some(self.offset) == end || wanted == 0;
-            if self.ended && end.is_some_and(|end| self.offset < end) {
-                // Shorter than the store has said: never a whole answer.
-                return Err(Error::Upstream(
-                    "a section is shorter than its structure says".to_owned(),
-                ));
-            }
-            let bytes = self.decode(window);
-            if !bytes.is_empty() {
-                return Ok(Some(bytes));
-            }
-        }
-        Ok(None)
-    }
-
-    fn decode(&mut self, window: Bytes) -> Bytes {
-        let ended = self.ended;
-        let decoded = through(&mut self.outer, window, ended);
-        let cut = match &self.source.range {
-            None => decoded,
-            Some(range) => {
-                let start = self.decoded;
-                let length = u64::try_from(decoded.len()).unwrap_or(u64::MAX);
-                self.decoded += length;
-                let within = |position: u64| {
-                    usize::try_from(position.saturating_sub(start).min(length))
-                        .unwrap_or(usize::MAX)
-                };
-                if self.decoded >= range.end {
-                    self.ended = true;
-                }
-                decoded.slice(within(range.start)..within(range.end))
-            }
-        };
-        let ended = self.ended;
-        through(&mut self.inner, cut, ended)
-    }
-}
-
-/// Through a decoder if there is one, and out of it at the end.
-fn through(decoder: &mut Option<Decoder>, bytes: Bytes, ended: bool) -> Bytes {
-    let Some(stage) = decoder else { return bytes };
-    let mut decoded = stage.push(&bytes);
-    if ended && let Some(stage) = decoder.take() {
-        decoded.extend_from_slice(&stage.finish());
-    }
-    Bytes::from(decoded)
 }
 
 /// `1~1`, `1~1.2`: inside a message/cpim, in its decoded octets.
-fn virtual_source(structure: &Structure, part: &str) -> Option<(Source, String)> {
+fn wrapped(structure: &Structure, part: &str) -> Option<Served> {
     let wrapped = structure
         .wrapped
         .iter()
         .find(|wrapped| wrapped.id == part)?;
     let start = u64::try_from(wrapped.range.start).ok()?;
     let end = u64::try_from(wrapped.range.end).ok()?;
-    let source = Source {
-        section: SectionName::Text,
-        outer: structure.encoding,
-        range: Some(start..end),
-        inner: wrapped.encoding,
-        octets: None,
-    };
-    Some((source, wrapped.content_type.clone()))
-}
-
-/// `2`, `2.1`: a section of the MIME structure.
-fn section_source(structure: &Structure, part: &str) -> Option<(Source, String)> {
-    let path = part_numbers(part)?;
-    let found = find(structure.body.as_ref()?, &path)?;
-    let (encoding, octets) = match found {
-        BodyStructure::Multipart { .. } => (TransferEncoding::Identity, None),
-        BodyStructure::Leaf(leaf) => (encoding_of(leaf), Some(leaf.octets)),
-    };
-    let source = Source {
-        section: SectionName::Part(path),
-        outer: encoding,
-        range: None,
-        inner: TransferEncoding::Identity,
-        octets: octets.filter(|_| encoding == TransferEncoding::Identity),
-    };
-    Some((source, content_type_of(found)))
+    // What was not found to its end goes on to the end of what is stored.
+    let end = Some(end).filter(|_| !(structure.wrapped_is_cut && wrapped.is_entity()));
+    let exact = wrapped.encoding == TransferEncoding::Identity;
+    let source = Source::new(&structure.stored, structure.encoding);
+    Some(Served {
+        source: source.within(start, end, wrapped.encoding),
+        content_type: wrapped.content_type.clone(),
+        length: end.filter(|_| exact).map(|end| end - start),
+    })
 }
 
 /// Numbers from 1, without leading zeros or signs, joined by dots.

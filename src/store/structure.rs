@@ -5,26 +5,27 @@ use std::sync::Arc;
 
 use chrono::{DateTime, FixedOffset};
 
-use super::{Account, Error, locate::Located, measure::asked};
+use super::{
+    Account, Error,
+    beginning::Beginning,
+    locate::Located,
+    measure::asked,
+    parts::{Part, content_type_of, encoding_of, virtual_part},
+    payload::Stored,
+};
 use crate::{
     imap::{
-        Command, Completion, Item, SectionName, UidSet,
+        Command, Completion, Item, UidSet,
         fetched::by_uid,
-        response::{BodyStructure, Fetch, Leaf, Section},
+        response::{BodyStructure, Fetch},
     },
-    message::{self, Attribute, Cpim, Header, TransferEncoding},
+    message::{self, Attribute, ContentType, Cpim, CpimPart, Header, TransferEncoding},
 };
 
-/// Octets of a header that are read; what lies beyond is not shown.
-pub(super) const HEADER_MOST: u64 = 256 << 10;
-/// Octets of the body read along with the header: enough for nearly all texts and CPIM headers.
-pub(super) const BODY_FIRST: u64 = 12 << 10;
 /// Octets of a message/cpim that are searched for the parts of a wrapped multipart.
 const CPIM_MOST: u64 = 8 << 20;
 /// Octets of one read.
 const WINDOW: u64 = 1 << 20;
-/// Parts whose size after decoding is asked for.
-const SIZES_MOST: usize = 200;
 
 /// What is kept of one message.
 #[derive(Debug)]
@@ -42,21 +43,14 @@ pub(super) struct Structure {
     pub(super) has_payload: bool,
     /// What is listed.
     pub(super) parts: Vec<Part>,
+    /// Where the payload is.
+    pub(super) stored: Stored,
     /// What can be fetched, beyond what is listed.
     pub(super) body: Option<BodyStructure>,
     /// The wrapped entity of a message/cpim, in decoded octets.
-    pub(super) wrapped: Vec<message::CpimPart>,
-}
-
-/// A part as an object lists it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Part {
-    pub(super) id: String,
-    pub(super) content_type: String,
-    pub(super) content_id: Option<String>,
-    pub(super) content_location: Option<String>,
-    pub(super) content_disposition: Option<String>,
-    pub(super) size: Option<u64>,
+    pub(super) wrapped: Vec<CpimPart>,
+    /// Whether there are more octets than those in which it was found: it ends where they do.
+    pub(super) wrapped_is_cut: bool,
 }
 
 /// What one FETCH brought about one object.
@@ -82,53 +76,60 @@ impl Structure {
                         .sum::<usize>()
             })
             .sum();
-        let parts = (self.parts.len() + self.wrapped.len()) * 400
-            + self.body.as_ref().map_or(0, |body| 300 * leaves(body));
-        500 + attributes + parts
+        let parts: usize = self.parts.iter().map(Part::weight).sum();
+        let body = self.body.as_ref().map_or(0, leaves);
+        let more = self.wrapped.len() * 400 + body * 300;
+        500 + attributes + parts + more
     }
 }
 
 /// Everything a cold object needs in one command.
 fn everything(mod_seq: bool) -> Arc<[Item]> {
-    Arc::new([
-        changing(mod_seq),
-        Item::Fixed("INTERNALDATE RFC822.SIZE BODYSTRUCTURE"),
-        Item::Partial(SectionName::Header, 0, HEADER_MOST),
-        Item::Partial(SectionName::Text, 0, BODY_FIRST),
-    ])
+    changing(mod_seq)
+        .into_iter()
+        .chain([
+            Item::Fixed("INTERNALDATE RFC822.SIZE BODYSTRUCTURE"),
+            Beginning::item(),
+        ])
+        .collect()
 }
 
 /// What changes.
-pub(super) fn changing(mod_seq: bool) -> Item {
-    Item::Fixed(if mod_seq {
-        "UID FLAGS MODSEQ"
-    } else {
-        "UID FLAGS"
-    })
+pub(super) fn changing(mod_seq: bool) -> Vec<Item> {
+    std::iter::once(Item::Fixed("UID FLAGS"))
+        .chain(mod_seq.then_some(Item::ModSeq))
+        .collect()
 }
 
 /// What changes, in the session at hand.
-pub(super) fn flags_only(located: &Located, mod_seq: bool) -> Command {
-    Command::new("UID FETCH")
-        .uids(&UidSet::one(located.uid))
-        .items(&[changing(mod_seq)])
+///
+/// # Errors
+/// [`Error::NotFound`] when there is no such message, [`Error::Upstream`] when the store speaks of it, but does not say that.
+pub(super) fn seen(completion: Completion, uid: u32, items: &[Item]) -> Result<Seen, Error> {
+    Seen::of(by_uid(completion.untagged, &[uid], items)?.remove(&uid))
 }
 
-/// The message of that UID among the untagged data. `None` when it does not exist.
-pub(super) fn seen(completion: Completion, uid: u32) -> Option<Seen> {
-    by_uid(completion.untagged, &[uid])
-        .remove(&uid)
-        .and_then(Seen::new)
+/// The command for it.
+pub(super) fn flags_only(located: &Located, items: &[Item]) -> Command {
+    Command::new("UID FETCH")
+        .uids(&UidSet::one(located.uid))
+        .items(items)
 }
 
 impl Seen {
-    /// `None` when flags are missing: then nothing was said of the message itself.
+    /// `None` when nothing was said of flags.
     pub(super) fn new(mut fetch: Fetch) -> Option<Self> {
         Some(Self {
             flags: fetch.flags.take()?,
             mod_seq: fetch.mod_seq,
             fetch,
         })
+    }
+
+    /// What a message has said that was asked for its flags.
+    fn of(fetch: Option<Fetch>) -> Result<Self, Error> {
+        let flagless = || Error::Upstream("FETCH data without FLAGS".to_owned());
+        Self::new(fetch.ok_or(Error::NotFound)?).ok_or_else(flagless)
     }
 }
 
@@ -153,9 +154,10 @@ impl Account {
             return Ok((located, structure, seen));
         }
         let mod_seq = self.pool.capabilities()?.mod_seq();
-        let (located, fetch) = self.read_object(id, everything(mod_seq)).await?;
-        let seen = fetch.and_then(Seen::new).ok_or(Error::NotFound)?;
-        let structure = Arc::new(self.read_structure(&located, &seen.fetch).await?);
+        let (mut located, fetch) = self.read_object(id, everything(mod_seq)).await?;
+        let mut seen = Seen::of(fetch)?;
+        let fetch = std::mem::take(&mut seen.fetch);
+        let structure = Arc::new(Box::pin(self.read_structure(&mut located, fetch)).await?);
         let shown = self.shown_key(&located.key);
         self.store
             .structures
@@ -169,10 +171,9 @@ impl Account {
 
     /// Where an object is, and what changes about it.
     pub(super) async fn seen(&self, id: &str) -> Result<(Located, Seen), Error> {
-        let items = Arc::new([changing(self.pool.capabilities()?.mod_seq())]);
+        let items = changing(self.pool.capabilities()?.mod_seq()).into();
         let (located, fetch) = self.read_object(id, items).await?;
-        let seen = fetch.and_then(Seen::new).ok_or(Error::NotFound)?;
-        Ok((located, seen))
+        Ok((located, Seen::of(fetch)?))
     }
 
     fn structure_key(
@@ -183,288 +184,239 @@ impl Account {
         (self.login.clone(), mailbox.clone(), uid)
     }
 
-    async fn read_structure(&self, located: &Located, fetch: &Fetch) -> Result<Structure, Error> {
-        let header_bytes = section(fetch, "HEADER").unwrap_or_default();
-        let first = section(fetch, "TEXT").unwrap_or_default();
-        let header = Header::parse(header_bytes);
-        let content_type = header.content_type();
-        let raw_type = content_type
-            .as_ref()
-            .map_or("text/plain".to_owned(), |media| media.text.clone());
-        let essence = content_type
-            .as_ref()
-            .map_or("text/plain".to_owned(), |media| {
-                media.media_type.to_ascii_lowercase()
-            });
-        let multipart = essence.starts_with("multipart/");
-        let encoding = if multipart {
-            TransferEncoding::Identity
-        } else {
-            header.transfer_encoding()
-        };
-        let octets = body_octets(fetch, header_bytes.len());
-
-        let internal_date = fetch.internal_date.as_deref().and_then(internal_date);
-        let mut text = None;
-        let mut cpim = None;
-        let mut cpim_bytes = Vec::new();
-        if essence == "text/plain" {
-            let charset = content_type
-                .as_ref()
-                .and_then(|media| media.parameter("charset"));
-            text = self
-                .text(located, first, octets, encoding)
-                .await?
-                .map(|bytes| message::text(&bytes, charset));
-        } else if essence == "message/cpim" {
-            cpim_bytes = self.cpim_bytes(located, first, octets, encoding).await?;
-            let complete = octets.is_some_and(|octets| octets <= CPIM_MOST);
-            cpim = Cpim::parse(&cpim_bytes);
-            text = cpim
-                .as_ref()
-                .and_then(Cpim::text_content)
-                .filter(|text| complete && text.len() <= self.store.objects.text_content_max);
-        }
-        let inlined = essence == "text/plain" && text.is_some();
-        let empty = first.is_empty();
-        let body = fetch.body_structure.clone();
+    async fn read_structure(
+        &self,
+        located: &mut Located,
+        mut fetch: Fetch,
+    ) -> Result<Structure, Error> {
+        // One that cannot be read is none: everything else about the message is still known.
+        let body = fetch.body_structure.take().and_then(Result::ok);
+        let beginning = self.beginning(located, &fetch).await?;
+        let header = beginning.header();
+        let entity = Entity::new(&header, beginning.header_is_cut(), body.as_ref());
+        let stored = beginning.stored(body.as_ref());
+        let empty = stored.octets == Some(0);
+        let content = self.content(located, &beginning, &entity, &stored);
+        let Content {
+            text,
+            cpim,
+            bytes,
+            cut,
+        } = content.await?;
         let wrapped = cpim
             .as_ref()
-            .map_or_else(Vec::new, |cpim| cpim.parts().to_vec());
+            .map_or_else(Vec::new, |cpim| found_whole(cpim, bytes.len(), cut));
+        let inlined = entity.is("text/plain") && text.is_some();
         let parts = match (&cpim, &body) {
-            _ if inlined || empty => Vec::new(),
-            (Some(_), _) => wrapped
-                .iter()
-                .filter(|part| part.first_level)
-                .map(|part| virtual_part(part, &cpim_bytes))
-                .collect(),
-            (None, Some(BodyStructure::Multipart { parts, .. })) if multipart => {
-                self.parts(located, parts).await?
+            _ if inlined || empty => Some(Vec::new()),
+            (Some(_), _) => Some(virtual_parts(&wrapped, &bytes, cut)),
+            (None, Some(BodyStructure::Multipart { parts, .. })) if entity.is_multipart() => {
+                let boundary = entity.parameter("boundary");
+                self.parts(located, &beginning, boundary, parts).await?
             }
-            _ => Vec::new(),
+            // A multipart in which the store has found no parts.
+            (None, _) if entity.is_multipart() => None,
+            (None, _) => Some(Vec::new()),
         };
+        let internal_date = fetch.internal_date.as_deref().and_then(internal_date);
+        let mut attributes =
+            message::attributes(&header, internal_date, cpim.as_ref(), text.as_deref());
+        entity.show(&mut attributes);
         Ok(Structure {
-            attributes: message::attributes(&header, internal_date, cpim.as_ref(), text.as_deref()),
+            attributes,
             correlation_id: header.correlation_id(),
             correlation_tag: header.correlation_tag(),
-            content_type: raw_type,
-            encoding,
-            length: payload_length(encoding, octets, first),
+            length: entity.length(&beginning, &stored),
+            content_type: entity.content_type,
+            encoding: entity.encoding,
             has_payload: !inlined && !empty,
-            parts,
-            body,
+            stored,
+            body: body.filter(|_| parts.is_some()),
+            parts: parts.unwrap_or_default(),
             wrapped,
+            wrapped_is_cut: cut,
         })
     }
 
-    /// The decoded octets of a text that is short enough to be shown; `None` for a longer one, or an empty one.
-    async fn text(
+    /// What is shown of a body: the text of a short one, what a message/cpim wraps.
+    async fn content(
         &self,
-        located: &Located,
-        first: &[u8],
-        octets: Option<u64>,
-        encoding: TransferEncoding,
-    ) -> Result<Option<Vec<u8>>, Error> {
+        located: &mut Located,
+        beginning: &Beginning,
+        entity: &Entity,
+        stored: &Stored,
+    ) -> Result<Content, Error> {
         let most = self.store.objects.text_content_max;
-        let octets = octets.unwrap_or(u64::MAX);
-        // RFC 2045 §6.7: at worst three octets, and a soft line break each 76, stand for one.
-        let encoded_most = u64::try_from(most).unwrap_or(u64::MAX).saturating_mul(4);
-        let bytes = if octets <= BODY_FIRST {
-            message::decode(encoding, first)
-        } else if octets > encoded_most {
-            return Ok(None);
-        } else {
-            message::decode(encoding, &self.body(located, encoded_most).await?)
-        };
-        Ok((!bytes.is_empty() && bytes.len() <= most).then_some(bytes))
-    }
-
-    /// Decoded octets of a message/cpim: as much as finding its parts takes.
-    async fn cpim_bytes(
-        &self,
-        located: &Located,
-        first: &[u8],
-        octets: Option<u64>,
-        encoding: TransferEncoding,
-    ) -> Result<Vec<u8>, Error> {
-        if octets.is_some_and(|octets| octets <= BODY_FIRST) {
-            return Ok(message::decode(encoding, first));
+        let mut content = Content::default();
+        if entity.is("text/plain") {
+            // RFC 2045 §6.7: at worst three octets, and a soft line break each 76, stand for one.
+            let encoded_most = u64::try_from(most).unwrap_or(u64::MAX).saturating_mul(4);
+            let short = stored.octets.is_some_and(|octets| octets <= encoded_most);
+            if beginning.is_whole() || short {
+                let bytes = self
+                    .decoded(located, beginning, entity, stored, encoded_most)
+                    .await?;
+                content.text = (bytes.len() <= most)
+                    .then(|| message::text(&bytes, entity.parameter("charset")))
+                    .filter(|text| !text.is_empty());
+            }
+        } else if entity.is("message/cpim") {
+            content.cut = stored.octets.is_none_or(|octets| octets > CPIM_MOST);
+            content.bytes = self
+                .decoded(located, beginning, entity, stored, CPIM_MOST)
+                .await?;
+            content.cpim = Cpim::parse(&content.bytes);
+            content.text = content
+                .cpim
+                .as_ref()
+                .and_then(Cpim::text_content)
+                .filter(|text| !content.cut && !text.is_empty() && text.len() <= most);
         }
-        Ok(message::decode(
-            encoding,
-            &self.body(located, CPIM_MOST).await?,
-        ))
+        Ok(content)
     }
 
-    /// The first octets of the body.
-    async fn body(&self, located: &Located, most: u64) -> Result<Vec<u8>, Error> {
+    /// The decoded body, of at most so many octets encoded.
+    async fn decoded(
+        &self,
+        located: &mut Located,
+        beginning: &Beginning,
+        entity: &Entity,
+        stored: &Stored,
+        most: u64,
+    ) -> Result<Vec<u8>, Error> {
+        if beginning.is_whole() {
+            return Ok(message::decode(entity.encoding, beginning.body()));
+        }
+        let most = stored.octets.map_or(most, |octets| octets.min(most));
+        // Once as it is stored, and once decoded.
+        let _room = self.room(most.saturating_mul(2)).await?;
         let mut body = Vec::new();
         loop {
-            let offset = u64::try_from(body.len()).unwrap_or(u64::MAX);
-            let length = WINDOW.min(most.saturating_sub(offset));
+            let read = u64::try_from(body.len()).unwrap_or(u64::MAX);
+            let length = WINDOW.min(most.saturating_sub(read));
             if length == 0 {
-                return Ok(body);
+                break;
             }
             let window = self
-                .window(located, &SectionName::Text, offset, length)
+                .window(located, &stored.section, stored.start + read, length)
                 .await?;
             body.extend_from_slice(&window);
             if u64::try_from(window.len()).is_ok_and(|got| got < length) {
-                return Ok(body);
-            }
-        }
-    }
-
-    /// The first level of a multipart, with sizes after decoding (product: identity encodings exact; else BINARY.SIZE, else
-    /// estimated for base64 and left out for quoted-printable).
-    async fn parts(&self, located: &Located, parts: &[BodyStructure]) -> Result<Vec<Part>, Error> {
-        let encoded: Vec<SectionName> = (1..)
-            .zip(parts)
-            .filter(|(_, part)| matches!(part, BodyStructure::Leaf(leaf) if encoding_of(leaf) != TransferEncoding::Identity))
-            .map(|(number, _)| SectionName::Part(vec![number]))
-            .take(SIZES_MOST)
-            .collect();
-        let mut sizes = Vec::new();
-        if !encoded.is_empty() && self.pool.capabilities()?.binary() {
-            let items = std::iter::once(Item::Fixed("UID"))
-                .chain(encoded.into_iter().map(Item::BinarySize))
-                .collect();
-            let (mailbox, expected) = (&located.mailbox, &located.expected);
-            match self.pool.fetch(mailbox, expected, located.uid, items).await {
-                Ok(fetch) => {
-                    let fetch = fetch.flatten();
-                    sizes = fetch.map_or_else(Vec::new, |fetch| fetch.binary_sizes);
+                if stored.octets.is_some() {
+                    return Err(Error::Upstream("a body is shorter than it was".to_owned()));
                 }
-                // RFC 3516 §4.3: a part whose encoding the server does not know has no size; that is no fault of the object.
-                Err(crate::imap::Error::No { .. } | crate::imap::Error::Bad(_)) => {}
-                Err(error) => return Err(error.into()),
+                break;
             }
         }
-        Ok((1_u32..)
-            .zip(parts)
-            .map(|(number, part)| {
-                let id = number.to_string();
-                let size = sizes
-                    .iter()
-                    .find(|(section, _)| *section == id)
-                    .map(|(_, size)| *size);
-                listed_part(id, part, size)
-            })
-            .collect())
+        Ok(message::decode(entity.encoding, &body))
     }
 }
 
-/// Octets of a payload as it is served, when known exactly.
-fn payload_length(encoding: TransferEncoding, octets: Option<u64>, first: &[u8]) -> Option<u64> {
-    let octets = octets?;
-    if encoding == TransferEncoding::Identity {
-        return Some(octets);
-    }
-    // All of it may be at hand, and then so is its length after decoding.
-    let whole = octets <= BODY_FIRST && u64::try_from(first.len()) == Ok(octets);
-    whole
-        .then(|| u64::try_from(message::decode(encoding, first).len()).ok())
-        .flatten()
+/// What is shown of a body.
+#[derive(Debug, Default)]
+struct Content {
+    text: Option<String>,
+    cpim: Option<Cpim>,
+    /// The decoded octets that were searched for it.
+    bytes: Vec<u8>,
+    /// Whether there are more.
+    cut: bool,
 }
 
-fn listed_part(id: String, part: &BodyStructure, size: Option<u64>) -> Part {
-    match part {
-        BodyStructure::Multipart { .. } => Part {
-            id,
-            content_type: content_type_of(part),
-            content_id: None,
-            content_location: None,
-            content_disposition: None,
-            size: None,
-        },
-        BodyStructure::Leaf(leaf) => Part {
-            id,
-            content_type: content_type_of(part),
-            content_id: leaf
-                .id
-                .as_deref()
-                .map(|id| id.trim().trim_matches(['<', '>']).to_owned()),
-            content_location: leaf.location.clone(),
-            content_disposition: leaf
-                .disposition
-                .as_ref()
-                .map(|(kind, parameters)| with_parameters(kind.clone(), parameters)),
-            size: size.or(match encoding_of(leaf) {
-                TransferEncoding::Identity => Some(leaf.octets),
-                TransferEncoding::Base64 => Some(base64_size(leaf.octets)),
-                TransferEncoding::QuotedPrintable => None,
-            }),
-        },
-    }
+/// What kind of entity a message is.
+#[derive(Debug)]
+struct Entity {
+    /// Media type with its parameters, as in the header.
+    content_type: String,
+    media: Option<ContentType>,
+    encoding: TransferEncoding,
+    /// Whether the header does not say so as far as it was read.
+    told_by_structure: bool,
 }
 
-/// A part inside a message/cpim; its bytes are at hand, so its size is exact.
-fn virtual_part(part: &message::CpimPart, cpim: &[u8]) -> Part {
-    let bytes = cpim.get(part.range.clone()).unwrap_or_default();
-    Part {
-        id: part.id.clone(),
-        content_type: part.content_type.clone(),
-        content_id: part.content_id.clone(),
-        content_location: part.content_location.clone(),
-        content_disposition: part.content_disposition.clone(),
-        size: u64::try_from(message::decode(part.encoding, bytes).len()).ok(),
-    }
-}
-
-/// As for lines of 76 characters and CR LF (RFC 2045 §6.8): 57 octets each.
-fn base64_size(octets: u64) -> u64 {
-    let rest = octets % 78;
-    octets / 78 * 57 + rest.saturating_sub(if rest > 2 { 2 } else { rest }) / 4 * 3
-}
-
-/// Media type with its parameters, as a header would have it.
-pub(super) fn content_type_of(part: &BodyStructure) -> String {
-    match part {
-        BodyStructure::Multipart {
-            subtype,
-            parameters,
-            ..
-        } => with_parameters(format!("multipart/{subtype}"), parameters),
-        BodyStructure::Leaf(leaf) => with_parameters(
-            format!("{}/{}", leaf.media_type, leaf.subtype),
-            &leaf.parameters,
-        ),
-    }
-}
-
-fn with_parameters(mut text: String, parameters: &[(String, String)]) -> String {
-    for (name, value) in parameters {
-        // RFC 2045 §5.1: a token stands as it is, anything else is quoted.
-        let token = !value.is_empty()
-            && value
-                .bytes()
-                .all(|byte| matches!(byte, b'!'..=b'~') && !b"()<>@,;:\\\"/[]?=".contains(&byte));
-        let value = if token {
-            value.clone()
-        } else {
-            format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+impl Entity {
+    /// From the header; where that was not read to its end and does not say, from the structure.
+    fn new(header: &Header, cut: bool, structure: Option<&BodyStructure>) -> Self {
+        let structure = structure.filter(|_| cut && header.first("Content-Type").is_none());
+        let media = match structure {
+            Some(structure) => ContentType::parse(&content_type_of(structure)),
+            None => header.content_type(),
         };
-        text.push_str(&format!("; {name}={value}"));
+        let encoding = match structure {
+            Some(BodyStructure::Leaf(leaf)) => encoding_of(leaf),
+            Some(BodyStructure::Multipart { .. }) | None => header.transfer_encoding(),
+        };
+        let multipart = media.as_ref().is_some_and(ContentType::is_multipart);
+        Self {
+            content_type: media
+                .as_ref()
+                .map_or("text/plain".to_owned(), |media| media.text.clone()),
+            // RFC 2045 §6.4: a multipart has no transfer encoding to take off, whatever it claims.
+            encoding: if multipart {
+                TransferEncoding::Identity
+            } else {
+                encoding
+            },
+            media,
+            told_by_structure: structure.is_some(),
+        }
     }
-    text
+
+    /// RFC 2045 §5.2: what has no type is plain text.
+    fn is(&self, media_type: &str) -> bool {
+        self.media
+            .as_ref()
+            .map_or(media_type == "text/plain", |media| media.is(media_type))
+    }
+
+    fn is_multipart(&self) -> bool {
+        self.media.as_ref().is_some_and(ContentType::is_multipart)
+    }
+
+    fn parameter(&self, name: &str) -> Option<&str> {
+        self.media.as_ref()?.parameter(name)
+    }
+
+    /// Shows the media type that the header did not show.
+    fn show(&self, attributes: &mut Vec<Attribute>) {
+        if self.told_by_structure {
+            attributes.push(Attribute {
+                name: "Content-Type".to_owned(),
+                values: vec![message::decoded_parameters(&self.content_type)],
+            });
+        }
+    }
+
+    /// Octets of the payload as it is served, when known exactly.
+    fn length(&self, beginning: &Beginning, stored: &Stored) -> Option<u64> {
+        if self.encoding == TransferEncoding::Identity {
+            return stored.octets;
+        }
+        // All of it may be at hand, and then so is its length after decoding.
+        beginning
+            .is_whole()
+            .then(|| message::decode(self.encoding, beginning.body()).len())
+            .and_then(|length| u64::try_from(length).ok())
+    }
 }
 
-pub(super) fn encoding_of(leaf: &Leaf) -> TransferEncoding {
-    TransferEncoding::parse(&leaf.encoding)
+/// The wrapped entity, and the parts in it whose ends were found.
+fn found_whole(cpim: &Cpim, octets: usize, cut: bool) -> Vec<CpimPart> {
+    let parts = cpim.parts().iter();
+    let found = parts.filter(|part| !cut || part.range.end < octets || part.is_entity());
+    found.cloned().collect()
 }
 
-/// Octets of the body, exactly: of a leaf as its structure says, of a multipart what the header leaves of the whole.
-fn body_octets(fetch: &Fetch, header: usize) -> Option<u64> {
-    let header = u64::try_from(header)
-        .ok()
-        .filter(|header| *header < HEADER_MOST)?;
-    fetch.size?.checked_sub(header)
-}
-
-/// The bytes of a section by its name.
-fn section<'a>(fetch: &'a Fetch, name: &str) -> Option<&'a [u8]> {
-    let section: &Section = fetch.sections.iter().find(|section| section.name == name)?;
-    section.bytes.as_deref()
+fn virtual_parts(wrapped: &[CpimPart], bytes: &[u8], cut: bool) -> Vec<Part> {
+    let listed = wrapped.iter().filter(|part| part.first_level);
+    let part = |part: &CpimPart| {
+        let mut listed = virtual_part(part, bytes);
+        if cut && part.is_entity() {
+            listed.size = None;
+        }
+        listed
+    };
+    listed.map(part).collect()
 }
 
 /// RFC 9051 §9, `date-time`: ` 1-Jul-2026 10:20:30 +0200`.
@@ -496,25 +448,6 @@ mod tests {
                 .unwrap()
                 .to_rfc3339(),
             "2026-11-22T13:44:29+00:00"
-        );
-    }
-
-    #[test]
-    fn base64_is_sized_as_lines_of_76_characters() {
-        assert_eq!(base64_size(0), 0);
-        assert_eq!(base64_size(78), 57);
-        assert_eq!(base64_size(78 * 10 + 6), 573);
-    }
-
-    #[test]
-    fn parameters_are_quoted_when_they_are_no_token() {
-        let parameters = [
-            ("name".to_owned(), "a \"b\".jpg".to_owned()),
-            ("charset".to_owned(), "utf-8".to_owned()),
-        ];
-        assert_eq!(
-            with_parameters("image/jpeg".to_owned(), &parameters),
-            r#"image/jpeg; name="a \"b\".jpg"; charset=utf-8"#
         );
     }
 }

@@ -7,6 +7,7 @@ mod folders;
 mod lies;
 mod logins;
 mod messages;
+mod parts;
 mod refusals;
 
 use std::time::Duration;

@@ -5,18 +5,29 @@
 //! is true, and flags that NOOP finds changed come as further FETCH lines; that a message is *not* found is certain only
 //! once a NOOP or EXAMINE was answered before the fetch was sent.
 
+use std::sync::Arc;
+
 use tokio::time::{Instant, timeout};
 
 use super::{Driver, Expected, MOST_UNTAGGED, Mode, finish};
 use crate::imap::{
     MailboxName,
-    command::Command,
+    command::{Command, Item, UidSet},
     connect::next,
     connection::Completion,
     error::Error,
     measure::Loss,
     response::{Response, Untagged},
 };
+
+/// What is fetched, and of which messages.
+#[derive(Debug)]
+pub(in crate::imap) struct Wish {
+    /// A command for each.
+    pub(in crate::imap) sets: Vec<UidSet>,
+    /// UID among them.
+    pub(in crate::imap) items: Arc<[Item]>,
+}
 
 /// What fetches have brought.
 #[derive(Debug)]
@@ -25,6 +36,8 @@ pub(in crate::imap) struct Looked {
     pub(in crate::imap) untagged: Vec<Untagged>,
     /// Whether what is not there was not in the mailbox: its view was new when the fetch was sent.
     pub(in crate::imap) fresh: bool,
+    /// What was asked for: all that was wished for but what this mailbox does not have.
+    pub(in crate::imap) items: Arc<[Item]>,
 }
 
 impl Driver {
@@ -32,16 +45,21 @@ impl Driver {
         &mut self,
         mailbox: MailboxName,
         expected: &Expected,
-        mut commands: Vec<Command>,
+        wish: Wish,
     ) -> Result<Option<Looked>, Error> {
         let open = self.selection.as_ref().is_some_and(|selected| {
             selected.mailbox == mailbox && selected.mode == Mode::Examine && expected.is(selected)
         });
-        if open {
-            commands.insert(0, Command::new("NOOP"));
-        } else if !expected.is(&self.reopen(mailbox, Mode::Examine).await?) {
+        if !open && !expected.is(&self.reopen(mailbox, Mode::Examine).await?) {
             return Ok(None);
         }
+        let items = self.askable(wish.items);
+        let fetch = |set: &UidSet| Command::new("UID FETCH").uids(set).items(&items);
+        let commands: Vec<Command> = open
+            .then(|| Command::new("NOOP"))
+            .into_iter()
+            .chain(wish.sets.iter().map(fetch))
+            .collect();
         let untagged = self.execute_together(&commands).await?;
         // RFC 9051 §7.1: UIDVALIDITY may be said anew at any time.
         let still = self
@@ -51,7 +69,21 @@ impl Driver {
         Ok(still.then_some(Looked {
             untagged,
             fresh: !open,
+            items,
         }))
+    }
+
+    /// RFC 7162 §3.1.2.2: where the mailbox has no MODSEQs, who asks for one is told BAD.
+    fn askable(&self, items: Arc<[Item]>) -> Arc<[Item]> {
+        let none = self
+            .selection
+            .as_ref()
+            .is_some_and(|selected| selected.no_mod_seq);
+        if none && items.contains(&Item::ModSeq) {
+            let others = items.iter().filter(|item| **item != Item::ModSeq);
+            return others.cloned().collect();
+        }
+        items
     }
 
     /// Runs commands that are sent in one write, under one deadline. All are answered before the first failure is told.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::super::response::{Fetch, Section};
+use super::super::response::{Fetch, Section, Unreadable};
 use super::body_structure;
 use super::cursor::{Cursor, digits, object_id, text};
 
@@ -12,13 +12,15 @@ use super::cursor::{Cursor, digits, object_id, text};
 /// few bytes keep a large buffer alive.
 const SHARED_SIZE: usize = 16 * 1024;
 
-/// Reads what follows `* n FETCH`. An item with a value of another kind than expected is left out.
+/// Reads what follows `* n FETCH`. An item with a value of another kind than expected is left out, but not a UID: nobody
+/// could tell whose the others are.
 pub(super) fn fetch(number: u32, frame: &Bytes, cursor: &mut Cursor<'_>) -> Option<Fetch> {
     let mut fetch = Fetch {
         number,
         ..Fetch::default()
     };
-    if !cursor.accept(b'(') {
+    // RFC 9051 §9, `msg-att`: there is at least one item.
+    if !cursor.accept(b'(') || cursor.accept(b')') {
         return None;
     }
     while !cursor.accept(b')') {
@@ -28,15 +30,16 @@ pub(super) fn fetch(number: u32, frame: &Bytes, cursor: &mut Cursor<'_>) -> Opti
         if let Some(bracketed) = Bracketed::parse(name) {
             with_section(&mut fetch, &bracketed, frame, &mut value);
         } else {
-            plain(&mut fetch, &text(name).to_ascii_uppercase(), &mut value);
+            plain(&mut fetch, &text(name).to_ascii_uppercase(), &mut value)?;
         }
     }
     Some(fetch)
 }
 
-fn plain(fetch: &mut Fetch, name: &str, value: &mut Cursor<'_>) {
+fn plain(fetch: &mut Fetch, name: &str, value: &mut Cursor<'_>) -> Option<()> {
     match name {
-        "UID" => fetch.uid = value.number(),
+        // RFC 9051 §9, `uniqueid`: zero is none.
+        "UID" => fetch.uid = Some(value.number().filter(|uid| *uid != 0)?),
         "FLAGS" => fetch.flags = value.words(),
         "MODSEQ" => {
             value.accept(b'(');
@@ -46,13 +49,16 @@ fn plain(fetch: &mut Fetch, name: &str, value: &mut Cursor<'_>) {
             fetch.internal_date = value.string().map(|date| text(&date).into_owned());
         }
         "RFC822.SIZE" => fetch.size = value.number(),
-        "BODYSTRUCTURE" => fetch.body_structure = body_structure::body(value),
+        "BODYSTRUCTURE" => {
+            fetch.body_structure = Some(body_structure::body(value).ok_or(Unreadable));
+        }
         "EMAILID" => {
             value.accept(b'(');
             fetch.email_id = value.word().and_then(object_id);
         }
         _ => {}
     }
+    Some(())
 }
 
 fn with_section(fetch: &mut Fetch, item: &Bracketed, frame: &Bytes, value: &mut Cursor<'_>) {

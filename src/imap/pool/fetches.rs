@@ -16,8 +16,8 @@ use super::{Lane, Lease, Pool};
 use crate::{
     imap::{
         MailboxName,
-        command::{Command, Item, UidSet},
-        connection::Expected,
+        command::{Item, UidSet},
+        connection::{Expected, Wish},
         error::Error,
         fetched::by_uid,
         measure::Loss,
@@ -61,16 +61,18 @@ impl Wanted {
     /// Most messages of one batch.
     fn most(&self) -> usize {
         let bytes = self.items.iter().any(|item| match item {
-            Item::Body(_) | Item::Partial(..) => true,
-            Item::Fixed(_) | Item::BinarySize(_) => false,
+            Item::Partial(..) => true,
+            Item::Fixed(_) | Item::ModSeq | Item::BinarySize(_) => false,
         });
         if bytes { MOST_WITH_BYTES } else { MOST }
     }
 
-    fn commands(&self, uids: &[u32]) -> Vec<Command> {
+    fn of(&self, uids: &[u32]) -> Wish {
         let set: UidSet = uids.iter().copied().collect();
-        let command = |set: &UidSet| Command::new("UID FETCH").uids(set).items(&self.items);
-        set.split(SET).iter().map(command).collect()
+        Wish {
+            sets: set.split(SET),
+            items: Arc::clone(&self.items),
+        }
     }
 }
 
@@ -223,9 +225,8 @@ async fn look_on(
     uids: &[u32],
 ) -> Result<Option<BTreeMap<u32, Fetch>>, Error> {
     let look = async |uids: &[u32]| {
-        let commands = wanted.commands(uids);
         lease
-            .fetch(&wanted.mailbox, &wanted.expected, commands)
+            .fetch(&wanted.mailbox, &wanted.expected, wanted.of(uids))
             .await
     };
     let looked = match look(uids).await {
@@ -239,7 +240,7 @@ async fn look_on(
     let Some(looked) = looked? else {
         return Ok(None);
     };
-    let mut found = by_uid(looked.untagged, uids);
+    let mut found = by_uid(looked.untagged, uids, &looked.items)?;
     let missing: Vec<u32> = uids
         .iter()
         .copied()
@@ -247,7 +248,9 @@ async fn look_on(
         .collect();
     if !missing.is_empty() {
         match look(&missing).await? {
-            Some(looked) => found.append(&mut by_uid(looked.untagged, &missing)),
+            Some(looked) => {
+                found.append(&mut by_uid(looked.untagged, &missing, &looked.items)?);
+            }
             None => return Ok(None),
         }
     }

@@ -12,7 +12,7 @@ use crate::{
     imap::{
         MailboxName,
         command::Command,
-        connection::{Completion, Connection, Expected, Looked, Message, Mode, Selected},
+        connection::{Completion, Connection, Expected, Looked, Message, Mode, Selected, Wish},
         error::Error,
         measure::Doing,
     },
@@ -114,10 +114,17 @@ impl Lease {
         &self,
         mailbox: &MailboxName,
         expected: &Expected,
-        commands: Vec<Command>,
+        wish: Wish,
     ) -> Result<Option<Looked>, Error> {
-        self.using(async |connection| connection.fetch(mailbox, expected, commands).await)
+        self.using(async |connection| connection.fetch(mailbox, expected, wish).await)
             .await
+    }
+
+    /// Whether messages of the mailbox that is open have a MODSEQ (RFC 7162 §3.1.2.2).
+    #[must_use]
+    pub fn has_mod_seq(&self) -> bool {
+        let connection = self.member.as_ref().map(|member| &member.connection);
+        connection.is_some_and(Connection::has_mod_seq)
     }
 
     /// Whoever leaves in the middle leaves a mark: the server still works on it.

@@ -66,7 +66,7 @@ async fn an_answer_that_breaks_off_inside_a_literal_is_read_again_whole() {
     play.store.answer_times(
         1,
         "UID FETCH 7 *BODY*",
-        "S-raw: * 1 FETCH (UID 7 FLAGS () MODSEQ (70) BODY[HEADER]<0> {68}\\r\\nSubject: on\n<close>",
+        "S-raw: * 1 FETCH (UID 7 FLAGS () MODSEQ (70) BODY[]<0> {75}\\r\\nSubject: on\n<close>",
     );
     let object = play.bridge.get(&play.object).await.expect(200).json();
     let attributes = object["object"]["attributes"]["attribute"]
@@ -79,8 +79,8 @@ async fn an_answer_that_breaks_off_inside_a_literal_is_read_again_whole() {
     // The same in the middle of a payload's window.
     play.store.answer_times(
         1,
-        "UID FETCH 7 *BODY.PEEK[TEXT]<0.7>*",
-        "S-raw: * 1 FETCH (UID 7 BODY[TEXT]<0> {7}\\r\\npay\n* BYE\n<close>",
+        "UID FETCH 7 *BODY.PEEK[]<68.7>*",
+        "S-raw: * 1 FETCH (UID 7 BODY[]<68> {7}\\r\\npay\n* BYE\n<close>",
     );
     let payload = play
         .bridge

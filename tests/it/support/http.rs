@@ -69,6 +69,11 @@ impl Client {
         }
     }
 
+    /// What it says of itself.
+    pub(crate) fn authorization(&self) -> Option<&str> {
+        self.authorization.as_deref()
+    }
+
     /// The server.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address

@@ -5,6 +5,7 @@ pub(crate) mod courier;
 pub(crate) mod cyrus;
 pub(crate) mod dovecot;
 pub(crate) mod http;
+pub(crate) mod http2;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod repertoire;
