@@ -175,12 +175,11 @@ impl Account {
         }
     }
 
-    /// Where an object is that was somewhere else a moment ago; the bridge itself renames nothing while it is looked for.
+    /// Where an object is that was somewhere else a moment ago. For who has the turn to change folders.
     ///
     /// # Errors
     /// [`Error::NotFound`] when its mailbox is gone.
     pub(super) async fn located_again(&self, located: &Located) -> Result<Located, Error> {
-        let _turn = self.turn_to_change().await?;
         let tree = self.fresh_tree().await?;
         let object = ObjectId {
             mailbox: self.shown_key(&located.key),

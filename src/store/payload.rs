@@ -6,15 +6,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::time::sleep;
 
 use super::{
     Account, Error, Payload, beginning::window_of, locate::Located, parts::encoding_of,
-    structure::Structure, transfer::Source,
+    refusal::LAGS, structure::Structure, transfer::Source,
 };
 use crate::{
     imap::{
         self, Item, Lane, SectionName,
-        response::{BodyStructure, Fetch},
+        response::{BodyStructure, Code, Fetch},
     },
     message::{self, TransferEncoding},
 };
@@ -154,17 +155,27 @@ impl Account {
                     .await
             }
         };
-        let fetched = match fetch(located.clone()).await {
-            // Renamed since.
-            Ok(None)
-            | Err(imap::Error::No {
-                command: "EXAMINE", ..
-            }) => {
-                *located = self.located_again(located).await?;
-                fetch(located.clone()).await
+        let mut fetched = fetch(located.clone()).await;
+        let mut turn = None;
+        let mut lags = LAGS.iter();
+        // Renamed since.
+        while let Ok(None)
+        | Err(imap::Error::No {
+            command: "EXAMINE",
+            code: None | Some(Code::NonExistent),
+        }) = fetched
+        {
+            if turn.is_none() {
+                // The bridge itself renames nothing meanwhile.
+                turn = Some(self.turn_to_change().await?);
+            } else if let Some(lag) = lags.next() {
+                sleep(*lag).await;
+            } else {
+                break;
             }
-            fetched => fetched,
-        };
+            *located = self.located_again(located).await?;
+            fetched = fetch(located.clone()).await;
+        }
         Ok(fetched.map(Option::flatten))
     }
 }

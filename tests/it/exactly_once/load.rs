@@ -120,7 +120,7 @@ impl Worker {
         let folder = FOLDERS[self.numbers.below(FOLDERS.len())];
         let upload = Upload::new(kind, &self.new_name())
             .to(folder)
-            .to_a_dying_store();
+            .at_a_dying_store();
         let upload = if has_keys {
             upload
         } else {

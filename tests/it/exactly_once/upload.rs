@@ -67,7 +67,7 @@ impl Upload {
     }
 
     /// The same where the store may say odd things while it dies.
-    pub(super) fn to_a_dying_store(self) -> Self {
+    pub(super) fn at_a_dying_store(self) -> Self {
         let broken = &[502, 503, 504];
         Self { broken, ..self }
     }
