@@ -1,7 +1,7 @@
 //! Accepts connections, does TLS and HTTP/1.1 and HTTP/2, and drains.
 //!
-//! Who takes nothing of an answer for a while loses it: with HTTP/1.1 the connection ends ([`paced`]), with HTTP/2 the stream
-//! ([`streams`]).
+//! Who takes nothing of an answer for a while loses it: with HTTP/1.1 the connection ends (`paced`), with HTTP/2 the stream
+//! (`streams`).
 
 mod paced;
 mod streams;

@@ -216,7 +216,7 @@ impl Pool {
     /// Appends messages to a mailbox, each by a command of its own, without waiting in between (LITERAL+ only).
     ///
     /// # Errors
-    /// [`Error::Busy`] for all, or each as for [`Connection::append`].
+    /// [`Error::Busy`] for all, or each as for [`Lease::append`].
     pub async fn append_each(
         self: &Arc<Self>,
         mailbox: &MailboxName,

@@ -189,7 +189,7 @@ async fn an_object_is_made_once_wherever_the_connection_is_cut() {
 async fn without_uidplus_it_is_made_once_all_the_same() {
     let hidden = &["UIDPLUS"];
     Way::new("cut_no_uidplus", Kind::One, hidden)
-        .most(60)
+        .most(30)
         .is_proof()
         .await;
 }
@@ -198,7 +198,7 @@ async fn without_uidplus_it_is_made_once_all_the_same() {
 async fn where_literals_are_asked_for_it_is_made_once() {
     let hidden = &["LITERAL+"];
     Way::new("cut_asked", Kind::One, hidden)
-        .most(40)
+        .most(20)
         .is_proof()
         .await;
 }
@@ -206,7 +206,7 @@ async fn where_literals_are_asked_for_it_is_made_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn objects_made_by_one_command_are_made_once() {
     Way::new("cut_together", Kind::Bulk, &[])
-        .most(80)
+        .most(30)
         .is_proof()
         .await;
 }
@@ -215,7 +215,7 @@ async fn objects_made_by_one_command_are_made_once() {
 async fn objects_made_by_one_command_without_uidplus_are_made_once() {
     let hidden = &["UIDPLUS"];
     Way::new("cut_together_no_uidplus", Kind::Bulk, hidden)
-        .most(40)
+        .most(20)
         .is_proof()
         .await;
 }
@@ -224,7 +224,7 @@ async fn objects_made_by_one_command_without_uidplus_are_made_once() {
 async fn objects_made_back_to_back_are_made_once() {
     let hidden = &["MULTIAPPEND"];
     Way::new("cut_back_to_back", Kind::Bulk, hidden)
-        .most(60)
+        .most(30)
         .is_proof()
         .await;
 }
@@ -233,7 +233,7 @@ async fn objects_made_back_to_back_are_made_once() {
 async fn objects_made_one_by_one_are_made_once() {
     let hidden = &["MULTIAPPEND", "LITERAL+"];
     Way::new("cut_one_by_one", Kind::Bulk, hidden)
-        .most(40)
+        .most(20)
         .is_proof()
         .await;
 }
@@ -241,7 +241,7 @@ async fn objects_made_one_by_one_are_made_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_that_is_passed_on_as_it_comes_is_made_once_at_most() {
     Way::new("cut_streamed", Kind::Streamed, &[])
-        .most(40)
+        .most(20)
         .is_proof()
         .await;
 }
@@ -249,7 +249,7 @@ async fn an_upload_that_is_passed_on_as_it_comes_is_made_once_at_most() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_from_the_spool_is_made_once() {
     Way::new("cut_spooled", Kind::Spooled, &[])
-        .most(40)
+        .most(20)
         .is_proof()
         .await;
 }

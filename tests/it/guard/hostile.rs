@@ -3,7 +3,9 @@
 use std::process::Command;
 
 use cpm_bridge::imap::MailboxName;
-use cpm_bridge::imap::response::{Code, ExtendedSearch, MailboxStatus, Status, Untagged};
+use cpm_bridge::imap::response::{
+    Code, ExtendedSearch, MailboxStatus, Status, Unreadable, Untagged,
+};
 
 use super::{read_bypassed, read_guarded};
 
@@ -183,7 +185,10 @@ async fn a_deeply_nested_structure_is_left_out_and_the_session_goes_on() {
     let Some(Untagged::Fetch(fetch)) = untagged.pop() else {
         panic!()
     };
-    assert_eq!((fetch.uid, fetch.body_structure), (Some(5), None));
+    assert_eq!(
+        (fetch.uid, fetch.body_structure),
+        (Some(5), Some(Err(Unreadable)))
+    );
 }
 
 #[test]
