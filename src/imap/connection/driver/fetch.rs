@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, timeout};
 
-use super::{Driver, Expected, MOST_UNTAGGED, Mode, finish};
+use super::{Driver, MOST_UNTAGGED, finish};
 use crate::imap::{
     MailboxName,
     command::{Command, Item, UidSet},
     connect::next,
-    connection::Completion,
+    connection::{Completion, Expected, Mode},
     error::Error,
     measure::Loss,
     response::{Response, Untagged},

@@ -21,11 +21,12 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{Completion, Driver, finish};
+use super::{Driver, finish};
 use crate::imap::{
     MailboxName,
     command::{Command, Flag},
     connect::next,
+    connection::Completion,
     error::Error,
     response::{Response, Status, Tagged},
 };

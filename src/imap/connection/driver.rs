@@ -1,0 +1,361 @@
+//! The task's side of a connection: what is asked for, one after the other.
+
+mod append;
+mod fetch;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    io::AsyncWriteExt,
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep, timeout},
+};
+use tracing::{Instrument, debug};
+
+pub use self::append::Message;
+pub(in crate::imap) use self::fetch::{Looked, Wish};
+use super::{Completion, Expected, Mode, Open, Reply, Request, Selected, Work};
+use crate::imap::{
+    MailboxName,
+    capability::Capabilities,
+    command::{Command, Segment},
+    connect::{self, Endpoint, Session, next},
+    error::Error,
+    measure::{Commands, Loss},
+    response::{Code, Response, Status, Tagged, Untagged},
+    server::Held,
+};
+
+/// Most untagged responses kept of one command; far beyond what our commands ask for.
+const MOST_UNTAGGED: usize = 1_000_000;
+
+/// The task's side.
+pub(super) struct Driver {
+    session: Session,
+    literal_plus: bool,
+    command_timeout: Duration,
+    most_bytes: u64,
+    idle_timeout: Duration,
+    selection: Option<Selected>,
+    shown: Arc<Mutex<Option<Open>>>,
+    parked: bool,
+    /// Commands sent so far.
+    tags: u64,
+    times: Commands,
+    /// Whether the server may have taken for commands what was none.
+    out_of_step: bool,
+}
+
+/// Why the task ends.
+enum End {
+    Logout(Option<oneshot::Sender<Result<Reply, Error>>>),
+    Broken(Loss),
+}
+
+impl Driver {
+    pub(super) fn new(
+        endpoint: &Endpoint,
+        session: Session,
+        capabilities: &Capabilities,
+        shown: Arc<Mutex<Option<Open>>>,
+    ) -> Self {
+        Self {
+            session,
+            literal_plus: capabilities.literal_plus(),
+            command_timeout: endpoint.command_timeout,
+            most_bytes: endpoint.limits.command,
+            idle_timeout: endpoint.idle_timeout,
+            selection: None,
+            shown,
+            parked: false,
+            tags: 0,
+            times: Commands::new(&endpoint.store),
+            out_of_step: false,
+        }
+    }
+
+    /// Does what is asked for until the connection ends.
+    pub(super) async fn drive(mut self, mut requests: mpsc::Receiver<Request>, held: Held) {
+        let end = self.serve(&mut requests, &held).await;
+        // From here on `is_closed` holds; whoever was quicker is told that nothing was sent.
+        requests.close();
+        while let Ok(request) = requests.try_recv() {
+            let _ = request.reply.send(Err(request.work.not_begun()));
+        }
+        let reply = match end {
+            End::Logout(reply) => Some(reply),
+            End::Broken(loss) => {
+                held.slot().lost(loss);
+                None
+            }
+        };
+        if let Some(reply) = reply {
+            // RFC 9051 §6.1.3: the server says BYE and closes; a second is enough for that.
+            let _ = timeout(
+                Duration::from_secs(1),
+                self.exchange(&Command::new("LOGOUT")),
+            )
+            .await;
+            if let Some(reply) = reply {
+                let _ = reply.send(Ok(Reply::Nothing));
+            }
+        }
+        drop(self.session);
+        drop(held);
+    }
+
+    async fn serve(&mut self, requests: &mut mpsc::Receiver<Request>, held: &Held) -> End {
+        loop {
+            let rest = sleep(self.idle_timeout);
+            let request = tokio::select! {
+                biased;
+                request = requests.recv() => match request {
+                    Some(request) => request,
+                    None => return End::Logout(None),
+                },
+                // Between commands the server may still speak: new mail, or BYE and the end.
+                response = next(&mut self.session) => match response {
+                    Ok(Response::Untagged(data)) => {
+                        self.observe(&data);
+                        continue;
+                    }
+                    Ok(_) => continue,
+                    Err(error) => return End::Broken(Loss::of(&error).unwrap_or(Loss::Closed)),
+                },
+                () = held.wanted(), if self.parked => return End::Logout(None),
+                () = rest, if self.parked => return End::Logout(None),
+            };
+            if let Work::Close = request.work {
+                return End::Logout(Some(request.reply));
+            }
+            let outcome = self.perform(request.work).instrument(request.span).await;
+            let loss = match &outcome {
+                Ok(Reply::Each(outcomes)) => outcomes
+                    .iter()
+                    .find_map(|outcome| outcome.as_ref().err().and_then(Loss::of)),
+                outcome => outcome.as_ref().err().and_then(Loss::of),
+            };
+            let loss = loss.or(self.out_of_step.then_some(Loss::Protocol));
+            if loss.is_some() {
+                // Whoever is told so finds it closed.
+                requests.close();
+            }
+            let _ = request.reply.send(outcome);
+            if let Some(loss) = loss {
+                return End::Broken(loss);
+            }
+        }
+    }
+
+    async fn perform(&mut self, work: Work) -> Result<Reply, Error> {
+        self.parked = matches!(work, Work::Park);
+        match work {
+            Work::Run(command) => self.execute(&command).await.map(Reply::Completion),
+            Work::Fetch(mailbox, expected, wish) => self
+                .fetch(mailbox, &expected, wish)
+                .await
+                .map(Reply::Looked),
+            Work::Open(mailbox, expected, mode) => self
+                .open(mailbox, &expected, mode)
+                .await
+                .map(Reply::Selected),
+            Work::Append(mailbox, messages) => {
+                self.append(&mailbox, messages).await.map(Reply::Completion)
+            }
+            Work::AppendEach(mailbox, messages) => {
+                Ok(Reply::Each(self.append_each(&mailbox, messages).await))
+            }
+            Work::Leave => self.leave().await.map(|()| Reply::Nothing),
+            Work::Park => {
+                if let Some(selected) = self
+                    .selection
+                    .take_if(|selected| selected.mode == Mode::Select)
+                {
+                    // A mailbox that cannot be examined now is simply not open any more.
+                    match self.reopen(selected.mailbox, Mode::Examine).await {
+                        Ok(_) | Err(Error::No { .. }) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                Ok(Reply::Nothing)
+            }
+            Work::Close => Ok(Reply::Nothing),
+        }
+    }
+
+    async fn open(
+        &mut self,
+        mailbox: MailboxName,
+        expected: &Expected,
+        mode: Mode,
+    ) -> Result<Selected, Error> {
+        let open = self.selection.as_ref().filter(|selected| {
+            selected.mailbox == mailbox && selected.mode == mode && expected.is(selected)
+        });
+        if open.is_some() {
+            self.execute(&Command::new("NOOP")).await?;
+            return self.selection.clone().ok_or(Error::Closed);
+        }
+        self.reopen(mailbox, mode).await
+    }
+
+    async fn leave(&mut self) -> Result<(), Error> {
+        let Some(selected) = self.selection.clone() else {
+            return Ok(());
+        };
+        if selected.mode == Mode::Select {
+            // RFC 9051 §6.4.1: CLOSE expunges unless the mailbox was examined.
+            self.reopen(selected.mailbox, Mode::Examine).await?;
+        }
+        self.show(None);
+        self.execute(&Command::new("CLOSE")).await.map(|_| ())
+    }
+
+    async fn reopen(&mut self, mailbox: MailboxName, mode: Mode) -> Result<Selected, Error> {
+        self.show(None);
+        let name = match mode {
+            Mode::Examine => "EXAMINE",
+            Mode::Select => "SELECT",
+        };
+        let completion = self.execute(&Command::new(name).mailbox(&mailbox)).await?;
+        let mut selected = Selected {
+            mailbox,
+            mode,
+            uid_validity: 0,
+            mailbox_id: None,
+            exists: 0,
+            permanent_flags: None,
+            flags: Vec::new(),
+            no_mod_seq: false,
+            read_only: mode == Mode::Examine || completion.code == Some(Code::ReadOnly),
+        };
+        completion
+            .untagged
+            .iter()
+            .for_each(|data| selected.observe(data));
+        self.show(Some(selected.clone()));
+        Ok(selected)
+    }
+
+    fn show(&mut self, selection: Option<Selected>) {
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) =
+            selection.as_ref().map(|selected| Open {
+                mailbox: selected.mailbox.clone(),
+                no_mod_seq: selected.no_mod_seq,
+            });
+        self.selection = selection;
+    }
+
+    fn observe(&mut self, data: &Untagged) {
+        if let Some(selected) = &mut self.selection {
+            selected.observe(data);
+        }
+    }
+
+    /// Runs one command under the deadline; logged by name only.
+    async fn execute(&mut self, command: &Command) -> Result<Completion, Error> {
+        let started = Instant::now();
+        let deadline = self.command_timeout;
+        let outcome = timeout(deadline, self.exchange(command))
+            .await
+            .unwrap_or(Err(Error::Timeout));
+        self.note(command.name(), &outcome, started);
+        outcome
+    }
+
+    /// Logs and times a command that has ended.
+    fn note<T>(&mut self, command: &'static str, outcome: &Result<T, Error>, started: Instant) {
+        let duration = started.elapsed();
+        debug!(
+            imap.command = command,
+            imap.result = outcome
+                .as_ref()
+                .err()
+                .map_or("OK".to_owned(), ToString::to_string),
+            imap.microseconds = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+        );
+        self.times.record(command, outcome, duration);
+    }
+
+    async fn exchange(&mut self, command: &Command) -> Result<Completion, Error> {
+        if command.is_refused() {
+            return Err(Error::Argument);
+        }
+        let mut segments = command.segments(self.literal_plus).into_iter().peekable();
+        let first = segments.next().ok_or(Error::Argument)?;
+        let before = self.session.get_ref().taken();
+        let tag = self.send_first(&first).await?;
+        let mut completion = Completion::default();
+        loop {
+            match next(&mut self.session).await? {
+                Response::Tagged(tagged) if tagged.tag == tag => {
+                    return finish(command.name(), tagged, completion);
+                }
+                // A tag that is not ours answers nothing we asked.
+                Response::Tagged(_) => {}
+                Response::Continuation => {
+                    let Some(segment) = segments.next() else {
+                        continue;
+                    };
+                    let last = segments.peek().is_none();
+                    self.send(segment.bytes, last).await?;
+                }
+                Response::Untagged(data) => {
+                    self.observe(&data);
+                    let bytes = self.session.get_ref().taken() - before;
+                    if completion.untagged.len() >= MOST_UNTAGGED || bytes > self.most_bytes {
+                        return Err(Error::Protocol(
+                            "more untagged data than any command asks for".to_owned(),
+                        ));
+                    }
+                    completion.untagged.push(data);
+                }
+            }
+        }
+    }
+
+    /// Sends the first segment of a command; its tag.
+    async fn send_first(&mut self, first: &Segment) -> Result<String, Error> {
+        let tag = self.next_tag();
+        let mut line = format!("{tag} ").into_bytes();
+        line.extend_from_slice(&first.bytes);
+        self.send(line, !first.wait).await?;
+        Ok(tag)
+    }
+
+    /// A tag of our own: async-imap would write tag, command and line end in pieces, and each piece is a packet.
+    fn next_tag(&mut self) -> String {
+        self.tags += 1;
+        format!("C{}", self.tags)
+    }
+
+    async fn send(&mut self, mut bytes: Vec<u8>, ends: bool) -> Result<(), Error> {
+        // What waits for the server to ask for a literal ends in its own line end.
+        if ends {
+            bytes.extend_from_slice(b"\r\n");
+        }
+        let guard = self.session.get_mut();
+        let written = async {
+            guard.write_all(&bytes).await?;
+            guard.flush().await
+        };
+        written.await.map_err(|error| connect::read_error(&error))
+    }
+}
+
+fn finish(name: &'static str, tagged: Tagged, completion: Completion) -> Result<Completion, Error> {
+    match tagged.status {
+        Status::Ok => Ok(Completion {
+            code: tagged.code,
+            ..completion
+        }),
+        Status::No => Err(Error::No {
+            command: name,
+            code: tagged.code.filter(Code::is_reason),
+        }),
+        Status::Bad | Status::PreAuth | Status::Bye => Err(Error::Bad(name)),
+    }
+}
