@@ -233,9 +233,7 @@ impl Connection {
     pub async fn run(&self, command: Command) -> Result<Completion, Error> {
         match self.request(Work::Run(command)).await? {
             Reply::Completion(completion) => Ok(completion),
-            Reply::Each(_) | Reply::Selected(_) | Reply::Looked(_) | Reply::Nothing => {
-                Err(Error::Closed)
-            }
+            _ => Err(Error::Closed),
         }
     }
 
@@ -253,9 +251,7 @@ impl Connection {
         let work = Work::Fetch(mailbox.clone(), expected.clone(), wish);
         match self.request(work).await? {
             Reply::Looked(looked) => Ok(looked),
-            Reply::Completion(_) | Reply::Each(_) | Reply::Selected(_) | Reply::Nothing => {
-                Err(Error::Closed)
-            }
+            _ => Err(Error::Closed),
         }
     }
 
@@ -275,9 +271,7 @@ impl Connection {
             .await?
         {
             Reply::Selected(selected) => Ok(selected),
-            Reply::Completion(_) | Reply::Each(_) | Reply::Looked(_) | Reply::Nothing => {
-                Err(Error::Closed)
-            }
+            _ => Err(Error::Closed),
         }
     }
 
@@ -295,9 +289,7 @@ impl Connection {
             .await?
         {
             Reply::Completion(completion) => Ok(completion),
-            Reply::Each(_) | Reply::Selected(_) | Reply::Looked(_) | Reply::Nothing => {
-                Err(Error::Closed)
-            }
+            _ => Err(Error::Closed),
         }
     }
 
@@ -317,9 +309,7 @@ impl Connection {
             .await
         {
             Ok(Reply::Each(outcomes)) => outcomes,
-            Ok(Reply::Completion(_) | Reply::Selected(_) | Reply::Looked(_) | Reply::Nothing) => {
-                none(Error::Closed)
-            }
+            Ok(_) => none(Error::Closed),
             Err(error) => none(error),
         }
     }

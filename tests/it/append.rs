@@ -24,6 +24,10 @@ async fn pool(server: &Scripted) -> Arc<Pool> {
 
 /// So long for an answer.
 async fn pool_that_waits(server: &Scripted, command_timeout: Duration) -> Arc<Pool> {
+    pool_with(server, command_timeout, Limits::default()).await
+}
+
+async fn pool_with(server: &Scripted, command_timeout: Duration, limits: Limits) -> Arc<Pool> {
     let endpoint = Endpoint {
         store: "cpm".into(),
         host: server.address().ip().to_string(),
@@ -33,7 +37,7 @@ async fn pool_that_waits(server: &Scripted, command_timeout: Duration) -> Arc<Po
         connect_timeout: Duration::from_secs(20),
         command_timeout,
         idle_timeout: Duration::from_secs(60),
-        limits: Limits::default(),
+        limits,
     };
     let server = Server::new(endpoint, 4, Duration::from_secs(20));
     let pool = Arc::new(Pool::new(Arc::new(server), 4));
@@ -359,4 +363,28 @@ async fn a_store_that_answers_no_more_is_waited_for_once() {
     let outcomes: Vec<_> = outcomes.into_iter().map(Result::err).collect();
     assert_eq!(outcomes, vec![Some(Error::Timeout); COUNT]);
     server.assert_played().await;
+}
+
+#[tokio::test]
+async fn what_is_said_to_an_append_without_end_is_not_kept() {
+    let flood = vec!["* 3 EXISTS"; 40].join("\r\n");
+    let asked = |script: Script| script.expect(&format!("{{tag}} {HEAD} {{5}}"));
+    let before = asked(login("UIDPLUS")).send(&flood).stall();
+    let after = asked(login("UIDPLUS"))
+        .send("+ go on")
+        .expect_literal()
+        .expect("")
+        .send(&flood)
+        .stall();
+    for script in [before, after] {
+        let server = Scripted::start(vec![script]).await;
+        let limits = Limits {
+            command: 400,
+            ..Limits::default()
+        };
+        let pool = pool_with(&server, Duration::from_secs(20), limits).await;
+        let refused = pool.append(&inbox(), vec![message(&["hello"], 5)]).await;
+        assert!(matches!(refused, Err(Error::Protocol(_))), "{refused:?}");
+        server.assert_played().await;
+    }
 }

@@ -38,6 +38,8 @@ pub(super) struct Driver {
     literal_plus: bool,
     command_timeout: Duration,
     most_bytes: u64,
+    /// Octets taken from the server before the command under way was sent.
+    taken_before: u64,
     idle_timeout: Duration,
     selection: Option<Selected>,
     shown: Arc<Mutex<Option<Open>>>,
@@ -67,6 +69,7 @@ impl Driver {
             literal_plus: capabilities.literal_plus(),
             command_timeout: endpoint.command_timeout,
             most_bytes: endpoint.limits.command,
+            taken_before: 0,
             idle_timeout: endpoint.idle_timeout,
             selection: None,
             shown,
@@ -255,6 +258,18 @@ impl Driver {
         }
     }
 
+    /// Keeps what the server says while a command runs, as much as any command can ask for.
+    fn keep(&mut self, data: Untagged, untagged: &mut Vec<Untagged>) -> Result<(), Error> {
+        self.observe(&data);
+        let bytes = self.session.get_ref().taken() - self.taken_before;
+        if untagged.len() >= MOST_UNTAGGED || bytes > self.most_bytes {
+            let what = "more untagged data than any command asks for";
+            return Err(Error::Protocol(what.to_owned()));
+        }
+        untagged.push(data);
+        Ok(())
+    }
+
     /// Runs one command under the deadline; logged by name only.
     async fn execute(&mut self, command: &Command) -> Result<Completion, Error> {
         let started = Instant::now();
@@ -286,7 +301,6 @@ impl Driver {
         }
         let mut segments = command.segments(self.literal_plus).into_iter().peekable();
         let first = segments.next().ok_or(Error::Argument)?;
-        let before = self.session.get_ref().taken();
         let tag = self.send_first(&first).await?;
         let mut completion = Completion::default();
         loop {
@@ -303,22 +317,14 @@ impl Driver {
                     let last = segments.peek().is_none();
                     self.send(segment.bytes, last).await?;
                 }
-                Response::Untagged(data) => {
-                    self.observe(&data);
-                    let bytes = self.session.get_ref().taken() - before;
-                    if completion.untagged.len() >= MOST_UNTAGGED || bytes > self.most_bytes {
-                        return Err(Error::Protocol(
-                            "more untagged data than any command asks for".to_owned(),
-                        ));
-                    }
-                    completion.untagged.push(data);
-                }
+                Response::Untagged(data) => self.keep(data, &mut completion.untagged)?,
             }
         }
     }
 
     /// Sends the first segment of a command; its tag.
     async fn send_first(&mut self, first: &Segment) -> Result<String, Error> {
+        self.taken_before = self.session.get_ref().taken();
         let tag = self.next_tag();
         let mut line = format!("{tag} ").into_bytes();
         line.extend_from_slice(&first.bytes);

@@ -50,8 +50,22 @@ async fn all_but_the_end(upload: &Upload) -> usize {
 async fn what_a_killed_bridge_sent_is_waited_for() {
     let upload = Upload::new(Kind::One, "late_kill");
     let held = all_but_the_end(&upload).await;
+    // A machine may be too busy for the store to be in time; what is shown here is what happens when it is.
+    for _ in 0..10 {
+        if is_waited_for(&upload, held).await {
+            return;
+        }
+    }
+    panic!("the store has never been in time");
+}
+
+/// Whether the store has kept what it was sent by the killed bridge while the next one waits for it.
+async fn is_waited_for(upload: &Upload, held: usize) -> bool {
+    /// Less than the bridge waits, from its start on.
+    const IN_TIME: Duration = Duration::from_secs(3);
     let place = Place::new("late_kill").await;
-    place.killed_in(&upload, Trap::HoldSaid(held)).await;
+    place.killed_in(upload, Trap::HoldSaid(held)).await;
+    let started = Instant::now();
     let process = place.start();
     let client = process.client(&place.account);
     place.proxy.lay("UID SEARCH", Trap::Watch, Fault::None);
@@ -60,12 +74,18 @@ async fn what_a_killed_bridge_sent_is_waited_for() {
     // It has looked, and found nothing.
     until(async || String::from_utf8_lossy(&place.proxy.seen().answered).contains(" OK ")).await;
     place.proxy.release();
+    until(async || objects_in_inbox(&place.account).await > 0).await;
+    let in_time = started.elapsed() < IN_TIME;
     let answer = asking.await.unwrap().expect(201);
     let url = answer.header("location").unwrap();
     assert_eq!(subject_of(&client, url).await, upload.subjects[0]);
-    place.holds_each_once(&upload).await;
-    assert_eq!(appends(&place.proxy), 1, "it was not sent again");
+    place.holds_each_once(upload).await;
+    assert!(
+        !in_time || appends(&place.proxy) == 1,
+        "it was sent again in spite of that"
+    );
     process.stop();
+    in_time
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

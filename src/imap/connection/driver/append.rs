@@ -314,17 +314,18 @@ impl Driver {
         tag: &str,
         completion: &mut Completion,
     ) -> Result<Option<Tagged>, Error> {
+        let deadline = self.command_timeout;
         let wait = async {
             loop {
                 match next(&mut self.session).await? {
                     Response::Continuation => return Ok(None),
                     Response::Tagged(tagged) if tagged.tag == tag => return Ok(Some(tagged)),
                     Response::Tagged(_) => {}
-                    Response::Untagged(data) => completion.untagged.push(data),
+                    Response::Untagged(data) => self.keep(data, &mut completion.untagged)?,
                 }
             }
         };
-        match timeout(self.command_timeout, wait).await {
+        match timeout(deadline, wait).await {
             Ok(outcome) => outcome.map_err(unsent),
             Err(_) => Err(Error::Unsent),
         }
@@ -334,10 +335,7 @@ impl Driver {
         loop {
             match next(&mut self.session).await? {
                 Response::Tagged(tagged) if tagged.tag == tag => return Ok(tagged),
-                Response::Untagged(data) => {
-                    self.observe(&data);
-                    completion.untagged.push(data);
-                }
+                Response::Untagged(data) => self.keep(data, &mut completion.untagged)?,
                 _ => {}
             }
         }

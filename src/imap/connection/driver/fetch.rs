@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, timeout};
 
-use super::{Driver, MOST_UNTAGGED, finish};
+use super::{Driver, finish};
 use crate::imap::{
     MailboxName,
     command::{Command, Item, UidSet},
@@ -122,7 +122,7 @@ impl Driver {
             written.extend_from_slice(b"\r\n");
             waiting.push((tag, command.name()));
         }
-        let before = self.session.get_ref().taken();
+        self.taken_before = self.session.get_ref().taken();
         self.send(written, false).await?;
         let mut untagged = Vec::new();
         let mut failure = None;
@@ -139,16 +139,7 @@ impl Driver {
                     failure = failure.or(outcome.err());
                 }
                 Response::Continuation => {}
-                Response::Untagged(data) => {
-                    self.observe(&data);
-                    let bytes = self.session.get_ref().taken() - before;
-                    if untagged.len() >= MOST_UNTAGGED || bytes > self.most_bytes {
-                        return Err(Error::Protocol(
-                            "more untagged data than any command asks for".to_owned(),
-                        ));
-                    }
-                    untagged.push(data);
-                }
+                Response::Untagged(data) => self.keep(data, &mut untagged)?,
             }
         }
         failure.map_or(Ok(untagged), Err)
