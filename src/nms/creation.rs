@@ -2,11 +2,12 @@
 //!
 //! What only the server sets, and what nobody knows, is ignored.
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::{
-    encode::{Malformed, list, members},
+    encode::Malformed,
     object::{AttributeList, FlagList},
+    tolerant::{list, members, text_if_any},
 };
 
 /// The root element `object` of a creation.
@@ -69,25 +70,19 @@ impl NewObject {
     }
 }
 
-/// A text that counts as absent when it is empty.
-fn text_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    Ok(text.filter(|text| !text.is_empty()))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::nms::encode::from_json;
+    use crate::nms::encode::Format;
 
     fn object(document: &serde_json::Value) -> Result<NewObject, Malformed> {
-        from_json("object", document.to_string().as_bytes())
+        Format::Json.read("object", document.to_string().as_bytes())
     }
 
     fn objects(document: &serde_json::Value) -> Result<NewObjectList, Malformed> {
-        from_json("objectList", document.to_string().as_bytes())
+        Format::Json.read("objectList", document.to_string().as_bytes())
     }
 
     fn values(object: &NewObject) -> Vec<&[String]> {

@@ -1,20 +1,24 @@
-//! Values to JSON documents and back (contract §2.2).
+//! Values to documents and back, in JSON (contract §2.2) or XML.
 //!
 //! Strict in what is sent: one member named after the root element, arrays for what can repeat. Tolerant in what is taken:
 //! the root member may be missing, a list may be a single value, a member that is `null` is absent at any depth, unknown
-//! members are ignored. A `null` in a list is no value: to leave it out would shift the others.
+//! members are ignored. A `null` in a list is no value: to leave it out would shift the others. XML is read into what
+//! the same document would be in JSON, and then as that.
 
-use std::{fmt, marker::PhantomData};
-
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{
-        self, DeserializeOwned, IntoDeserializer, MapAccess, SeqAccess, Visitor,
-        value::{MapAccessDeserializer, SeqAccessDeserializer},
-    },
-};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
+
+use super::xml;
+
+/// In which of the two forms a document is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `{"root": …}`
+    Json,
+    /// `<nms:root …>`
+    Xml,
+}
 
 /// A body that cannot be read; names the member, or the root when no member is to blame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,12 +27,89 @@ pub struct Malformed {
     pub part: String,
 }
 
+impl Malformed {
+    fn new(part: &str) -> Self {
+        Self {
+            part: part.to_owned(),
+        }
+    }
+}
+
+impl Format {
+    /// What a document without a media type is in: no JSON begins as every XML does.
+    #[must_use]
+    pub fn of(document: &[u8]) -> Self {
+        let text = document.strip_prefix("\u{feff}".as_bytes());
+        if text
+            .unwrap_or(document)
+            .trim_ascii_start()
+            .starts_with(b"<")
+        {
+            Self::Xml
+        } else {
+            Self::Json
+        }
+    }
+
+    /// A document.
+    #[must_use]
+    pub fn write<T: Serialize>(self, root: &str, value: &T) -> Vec<u8> {
+        match self {
+            Self::Json => to_json(root, value),
+            // Our types have string keys and no failing members; nothing stands for what cannot be.
+            Self::Xml => {
+                let value = serde_json::to_value(value).unwrap_or(Value::Null);
+                xml::write(root, &value).into_bytes()
+            }
+        }
+    }
+
+    /// Reads a document, which in JSON may be wrapped in its root member or not.
+    ///
+    /// # Errors
+    /// [`Malformed`] for what is no such document, or has a member of the wrong type: the innermost that is to blame.
+    pub fn read<T: DeserializeOwned>(self, root: &str, bytes: &[u8]) -> Result<T, Malformed> {
+        let content = match self {
+            Self::Json => members_of(root, bytes)?,
+            Self::Xml => match element(root, bytes)? {
+                Value::Object(members) => members,
+                Value::String(text) if text.trim().is_empty() => Map::new(),
+                Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::String(_)
+                | Value::Array(_) => return Err(Malformed::new(root)),
+            },
+        };
+        let content = without_nulls(content);
+        serde_path_to_error::deserialize(Value::Object(content)).map_err(|error| {
+            let innermost = error.path().iter().rev().find_map(|segment| match segment {
+                Segment::Map { key } => Some(key.as_str()),
+                Segment::Seq { .. } | Segment::Enum { .. } | Segment::Unknown => None,
+            });
+            Malformed::new(innermost.unwrap_or(root))
+        })
+    }
+
+    /// The text of a document that is one string: `{"name": "…"}` (contract §1.2 row 14), or in JSON only the string.
+    ///
+    /// # Errors
+    /// [`Malformed`] when it is none.
+    pub fn read_text(self, root: &str, bytes: &[u8]) -> Result<String, Malformed> {
+        let document = match self {
+            Self::Json => serde_json::from_slice(bytes).unwrap_or(Value::Null),
+            Self::Xml => element(root, bytes)?,
+        };
+        let text = document.get(root).unwrap_or(&document).as_str();
+        text.map(str::to_owned).ok_or_else(|| Malformed::new(root))
+    }
+}
+
 /// `{"root": value}`
-#[must_use]
-pub fn to_json<T: Serialize>(root: &str, value: &T) -> Vec<u8> {
+fn to_json<T: Serialize>(root: &str, value: &T) -> Vec<u8> {
     let mut document = format!("{{\"{root}\":").into_bytes();
     let start = document.len();
-    // Our types have string keys and no failing members; `null` stands for what cannot be.
+    // As above.
     if serde_json::to_writer(&mut document, value).is_err() {
         document.truncate(start);
         document.extend_from_slice(b"null");
@@ -37,31 +118,24 @@ pub fn to_json<T: Serialize>(root: &str, value: &T) -> Vec<u8> {
     document
 }
 
-/// Reads a body that may be wrapped in its root member or not.
-///
-/// # Errors
-/// [`Malformed`] for what is no JSON object, or has a member of the wrong type: the innermost that is to blame.
-pub fn from_json<T: DeserializeOwned>(root: &str, bytes: &[u8]) -> Result<T, Malformed> {
-    let malformed = |part: &str| Malformed {
-        part: part.to_owned(),
-    };
-    let document: Value = serde_json::from_slice(bytes).map_err(|_| malformed(root))?;
+fn members_of(root: &str, bytes: &[u8]) -> Result<Map<String, Value>, Malformed> {
+    let document: Value = serde_json::from_slice(bytes).map_err(|_| Malformed::new(root))?;
     let Value::Object(mut members) = document else {
-        return Err(malformed(root));
+        return Err(Malformed::new(root));
     };
-    let content = match members.remove(root) {
-        Some(Value::Object(content)) => content,
-        Some(_) if members.is_empty() => return Err(malformed(root)),
-        Some(_) | None => members,
-    };
-    let content = without_nulls(content);
-    serde_path_to_error::deserialize(Value::Object(content)).map_err(|error| {
-        let innermost = error.path().iter().rev().find_map(|segment| match segment {
-            Segment::Map { key } => Some(key.as_str()),
-            Segment::Seq { .. } | Segment::Enum { .. } | Segment::Unknown => None,
-        });
-        malformed(innermost.unwrap_or(root))
-    })
+    match members.remove(root) {
+        Some(Value::Object(content)) => Ok(content),
+        Some(_) if members.is_empty() => Err(Malformed::new(root)),
+        Some(_) | None => Ok(members),
+    }
+}
+
+/// What is in the root element, which must be this one.
+fn element(root: &str, bytes: &[u8]) -> Result<Value, Malformed> {
+    let (name, value) = xml::read(bytes).ok_or_else(|| Malformed::new(root))?;
+    (name == root)
+        .then_some(value)
+        .ok_or_else(|| Malformed::new(root))
 }
 
 /// The members that are not `null`, at every depth; how deep that can be is the parser's limit.
@@ -82,98 +156,6 @@ fn without_null_members(value: Value) -> Value {
     }
 }
 
-/// The text of a document that is one string: `{"name": "…"}` (contract §1.2 row 14), or only the string.
-///
-/// # Errors
-/// [`Malformed`] when it is none.
-pub fn text_from_json(root: &str, bytes: &[u8]) -> Result<String, Malformed> {
-    let document = serde_json::from_slice(bytes).unwrap_or(Value::Null);
-    let text = document.get(root).unwrap_or(&document).as_str();
-    text.map(str::to_owned).ok_or_else(|| Malformed {
-        part: root.to_owned(),
-    })
-}
-
-/// A list of anything, or the one element of it (contract §2.2).
-pub(super) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<T>, D::Error> {
-    deserializer.deserialize_any(List(PhantomData))
-}
-
-/// The same for a list whose absence means something else than its being empty.
-pub(super) fn list_if_any<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Vec<T>>, D::Error> {
-    list(deserializer).map(Some)
-}
-
-/// A container of members. A bare list is refused: serde would take its elements for the members, one after the other.
-pub(super) fn members<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    deserializer.deserialize_any(Members(PhantomData))
-}
-
-/// A list of texts; numbers and booleans are taken as they are written.
-pub(super) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    let text = |value: Value| match value {
-        Value::String(text) => Ok(text),
-        Value::Number(number) => Ok(number.to_string()),
-        Value::Bool(truth) => Ok(truth.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => Err(de::Error::custom("expected text")),
-    };
-    list(deserializer)?.into_iter().map(text).collect()
-}
-
-struct Members<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
-    type Value = T;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("members")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(members))
-    }
-}
-
-struct List<T>(PhantomData<T>);
-
-/// The one element, given as one of serde's scalars.
-macro_rules! one {
-    ($visit:ident, $scalar:ty) => {
-        fn $visit<E: de::Error>(self, value: $scalar) -> Result<Self::Value, E> {
-            T::deserialize(value.into_deserializer()).map(|one| vec![one])
-        }
-    };
-}
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
-    type Value = Vec<T>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a list or one element of it")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, elements: A) -> Result<Self::Value, A::Error> {
-        Vec::deserialize(SeqAccessDeserializer::new(elements))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(members)).map(|one| vec![one])
-    }
-
-    one!(visit_bool, bool);
-    one!(visit_i64, i64);
-    one!(visit_u64, u64);
-    one!(visit_f64, f64);
-    one!(visit_string, String);
-    one!(visit_str, &str);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,7 +174,7 @@ mod tests {
             r#"{"path":["/a"]}"#,
             r#"{"path":"/a","x":1}"#,
         ] {
-            let read: PathList = from_json("pathList", body.as_bytes()).unwrap();
+            let read: PathList = Format::Json.read("pathList", body.as_bytes()).unwrap();
             assert_eq!(read.path, ["/a"], "{body}");
         }
     }
@@ -200,7 +182,7 @@ mod tests {
     #[test]
     fn null_is_absent_and_unknown_members_do_not_matter() {
         let body = br#"{"folder":{"name":"x","parentFolder":null,"attributes":{"attribute":[]},"foo":{}}}"#;
-        let read: NewFolder = from_json("folder", body).unwrap();
+        let read: NewFolder = Format::Json.read("folder", body).unwrap();
         assert_eq!(
             (read.name.as_deref(), read.parent_folder),
             (Some("x"), None)
@@ -211,17 +193,20 @@ mod tests {
     fn null_is_absent_at_any_depth_but_not_in_a_list() {
         let body = br#"{"object":{"attributes":{"attribute":[{"name":"Subject","value":["x"],"more":null}]},
             "flags":{"flag":null},"path":null}}"#;
-        let read: Object = from_json("object", body).unwrap();
+        let read: Object = Format::Json.read("object", body).unwrap();
         assert_eq!(read.attributes.attribute.len(), 1);
         assert_eq!(read.flags, FlagList::default());
-        let read: Result<PathList, _> = from_json("pathList", br#"{"path":["/a",null]}"#);
+        let read: Result<PathList, _> = Format::Json.read("pathList", br#"{"path":["/a",null]}"#);
         assert_eq!(read, malformed("path"));
     }
 
     #[test]
     fn a_text_may_stand_alone() {
         for body in [r#"{"name":"x"}"#, r#"{"name":"x","more":1}"#, r#""x""#] {
-            assert_eq!(text_from_json("name", body.as_bytes()).unwrap(), "x");
+            assert_eq!(
+                Format::Json.read_text("name", body.as_bytes()).unwrap(),
+                "x"
+            );
         }
         for body in [
             r#"{"name":null}"#,
@@ -231,16 +216,19 @@ mod tests {
             r#"["x"]"#,
             "",
         ] {
-            assert_eq!(text_from_json("name", body.as_bytes()), malformed("name"));
+            assert_eq!(
+                Format::Json.read_text("name", body.as_bytes()),
+                malformed("name")
+            );
         }
     }
 
     #[test]
     fn the_member_to_blame_is_named() {
-        let read: Result<NewFolder, _> = from_json("folder", br#"{"folder":{"name":7}}"#);
+        let read: Result<NewFolder, _> = Format::Json.read("folder", br#"{"folder":{"name":7}}"#);
         assert_eq!(read, malformed("name"));
         let body = br#"{"attributes":{"attribute":[{"name":"a","value":["x"]},{"name":{},"value":["x"]}]}}"#;
-        let read: Result<Object, _> = from_json("object", body);
+        let read: Result<Object, _> = Format::Json.read("object", body);
         assert_eq!(read, malformed("name"));
         for body in [
             &b"[]"[..],
@@ -250,11 +238,11 @@ mod tests {
             br#"{"flagList":[]}"#,
             &[b'['; 100_000][..],
         ] {
-            let read: Result<FlagList, _> = from_json("flagList", body);
+            let read: Result<FlagList, _> = Format::Json.read("flagList", body);
             assert_eq!(read, malformed("flagList"));
         }
         assert_eq!(
-            text_from_json("name", br#"{"name":["x"]}"#),
+            Format::Json.read_text("name", br#"{"name":["x"]}"#),
             malformed("name")
         );
     }

@@ -8,11 +8,15 @@ pub mod fault;
 pub mod folder;
 pub mod object;
 pub mod operations;
+pub mod search;
+mod tolerant;
+pub mod url;
+mod xml;
 
 pub use creation::{NewObject, NewObjectList, Parent};
 pub use fault::{Exception, Fault, Link, RequestError};
 pub use folder::*;
 pub use object::*;
 pub use operations::*;
-pub mod url;
+pub use search::*;
 pub use url::Urls;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::encode::{list, list_if_any, texts};
+use super::tolerant::{list, list_if_any, texts};
 
 /// One stored message as the contract shows it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

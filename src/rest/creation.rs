@@ -5,15 +5,15 @@ use std::sync::{Arc, OnceLock};
 use http::{HeaderMap, Response, StatusCode};
 
 use super::{
-    Call, Route,
+    Call,
     error::Failure,
-    http::{Body, json, located},
+    http::{Body, located},
     multipart::Fields,
     objects::failed_item,
     upload::{Attachment, Content, Form, Observer, Received, Upload},
 };
 use crate::{
-    nms::{BulkResponse, BulkResponseList, NewObject, NewObjectList, Reference, encode::from_json},
+    nms::{BulkResponse, BulkResponseList, NewObject, NewObjectList, Reference, encode::Format},
     spool::Spool,
     store::{self, AttachmentBytes, Creation, EntityScan, FoundOf, needs_scan},
 };
@@ -22,6 +22,15 @@ type Answer = Result<Response<Body>, Failure>;
 
 /// A key for creations without one of their own (product: idempotent create).
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+
+/// A creation of which the head alone has been read.
+pub(super) struct Posted<'a> {
+    pub(super) call: Call,
+    pub(super) form: Form<'a>,
+    pub(super) spool: &'a Spool,
+    /// Of the request as a whole.
+    pub(super) idempotency_key: Option<String>,
+}
 
 /// Looks at an attachment's bytes while they come in.
 struct Looking(EntityScan);
@@ -55,33 +64,21 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Fai
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
-/// POST of one object, or of many.
-pub(super) async fn create(
-    call: Call,
-    route: Route,
-    form: Form<'_>,
-    spool: &Spool,
-    idempotency_key: Option<String>,
-) -> Answer {
-    if route == Route::BulkCreation {
-        objects(call, form, spool, idempotency_key).await
-    } else {
-        object(call, form, spool, idempotency_key).await
-    }
-}
-
 /// POST of one object.
-async fn object(
-    call: Call,
-    form: Form<'_>,
-    spool: &Spool,
-    idempotency_key: Option<String>,
-) -> Answer {
-    let read = |bytes: &[u8]| Ok(from_json::<NewObject>("object", bytes)?);
+pub(super) async fn object(posted: Posted<'_>) -> Answer {
+    let Posted {
+        mut call,
+        form,
+        spool,
+        idempotency_key,
+    } = posted;
+    let read = |format: Format, bytes: &[u8]| Ok(format.read::<NewObject>("object", bytes)?);
     let Upload {
+        format,
         root: object,
         attachments,
     } = form.receive(read, Looking::at).await?;
+    call.body_is(format);
     let keyed = idempotency_key.is_some() || object.client_correlator.is_some();
     let mut broken = None;
     let mut kept = Vec::with_capacity(attachments.len());
@@ -113,33 +110,36 @@ async fn object(
         .create_object(&call.urls, creation)
         .await
         .map_err(|error| what_broke(broken, error))?;
-    let response = json(StatusCode::CREATED, "reference", &reference);
+    let response = call.answer(StatusCode::CREATED, "reference", &reference);
     Ok(located(response, &reference.resource_url))
 }
 
 /// POST of many objects, one attachment each, in the same order; as many outcomes.
-async fn objects(
-    call: Call,
-    form: Form<'_>,
-    spool: &Spool,
-    idempotency_key: Option<String>,
-) -> Answer {
+pub(super) async fn objects(posted: Posted<'_>) -> Answer {
+    let Posted {
+        mut call,
+        form,
+        spool,
+        idempotency_key,
+    } = posted;
     if idempotency_key.is_some() {
         // One key for many objects says nothing about each: they have their own, or none.
         return Err(Failure::invalid(IDEMPOTENCY_KEY));
     }
     let bulk = call.limits.bulk;
-    let read = |bytes: &[u8]| {
-        let list = from_json::<NewObjectList>("objectList", bytes)?.object;
+    let read = |format: Format, bytes: &[u8]| {
+        let list = format.read::<NewObjectList>("objectList", bytes)?.object;
         if list.is_empty() || list.len() > bulk {
             return Err(Failure::invalid("object"));
         }
         Ok(list)
     };
     let Upload {
+        format,
         root: list,
         attachments,
     } = form.receive(read, Looking::at).await?;
+    call.body_is(format);
     // Contract §3.4: to guess which object goes without would put contents into the wrong one.
     if attachments.len() != list.len() {
         return Err(Failure::invalid("attachments"));
@@ -159,7 +159,7 @@ async fn objects(
         return Err(error.clone().into());
     }
     let response = items.into_iter().map(item).collect();
-    Ok(json(
+    Ok(call.answer(
         StatusCode::OK,
         "bulkResponseList",
         &BulkResponseList { response },

@@ -5,27 +5,24 @@ use http::{Method, Response, StatusCode};
 use super::{
     Call,
     error::Failure,
-    http::{Body, json, located, no_content},
+    http::{Body, located, no_content},
     objects::{item, paths},
 };
 use crate::{
-    nms::{
-        BulkResponseList, Fault, Link, NewFolder,
-        encode::{from_json, text_from_json},
-    },
+    nms::{BulkResponseList, Fault, Link, NewFolder},
     store::{self, FolderQuery, ListFilter},
 };
 
 type Answer = Result<Response<Body>, Failure>;
 
 pub(super) async fn folders(call: Call) -> Answer {
-    let folder: NewFolder = from_json("folder", &call.body)?;
+    let folder: NewFolder = call.read("folder")?;
     // Contract §6.2: exactly one of them; the store says when there is none.
     if folder.parent_folder.is_some() && folder.parent_folder_path.is_some() {
         return Err(Failure::invalid("parentFolder"));
     }
     let reference = call.account.create_folder(&call.urls, &folder).await?;
-    let response = json(StatusCode::CREATED, "reference", &reference);
+    let response = call.answer(StatusCode::CREATED, "reference", &reference);
     Ok(located(response, &reference.resource_url))
 }
 
@@ -50,17 +47,17 @@ async fn folder_of(call: Call, id: String) -> Answer {
     }
     let query = folder_query(&call)?;
     let folder = call.account.folder(&call.urls, &id, &query).await?;
-    Ok(json(StatusCode::OK, "folder", &folder))
+    Ok(call.answer(StatusCode::OK, "folder", &folder))
 }
 
 pub(super) async fn folder_name(call: Call, id: String) -> Answer {
     let name = if call.method == Method::PUT {
-        let name = text_from_json("name", &call.body)?;
+        let name = call.read_text("name")?;
         call.account.rename_folder(&id, &name).await?
     } else {
         call.account.folder_name(&id).await?
     };
-    Ok(json(StatusCode::OK, "name", &name))
+    Ok(call.answer(StatusCode::OK, "name", &name))
 }
 
 pub(super) async fn path_to_id(call: Call) -> Answer {
@@ -73,7 +70,7 @@ pub(super) async fn path_to_id(call: Call) -> Answer {
                 found.into_iter().next().ok_or(store::Error::NotFound)??
             }
         };
-        return Ok(json(StatusCode::OK, "reference", &reference));
+        return Ok(call.answer(StatusCode::OK, "reference", &reference));
     }
     let paths = paths(&call)?;
     let found = call.account.folders_by_path(&call.urls, &paths).await?;
@@ -81,7 +78,7 @@ pub(super) async fn path_to_id(call: Call) -> Answer {
     let response = items
         .map(|(path, outcome)| item(path, outcome))
         .collect::<Result<_, _>>()?;
-    Ok(json(
+    Ok(call.answer(
         StatusCode::OK,
         "bulkResponseList",
         &BulkResponseList { response },

@@ -15,14 +15,13 @@ use serde::Serialize;
 use tokio::{sync::mpsc, time::timeout};
 
 use super::error::{Failure, RETRY_AFTER};
-use crate::{nms::encode::to_json, store};
+use crate::{nms::encode::Format, store};
 
 /// What an answer's body may fail with: the connection is cut then.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 /// The body of every answer.
 pub type Body = UnsyncBoxBody<Bytes, BodyError>;
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Mail boxes are nobody else's business, and change under every cache; 204 too would be kept (RFC 9110 §15.3.5).
 const NO_CACHE: HeaderValue = HeaderValue::from_static("private, no-cache");
 /// Header of request ids, in and out.
@@ -145,19 +144,24 @@ pub(super) fn query(request: &Parts) -> Vec<(String, String)> {
         .collect()
 }
 
-/// `{root: value}` with a status.
-pub(super) fn json<T: Serialize>(status: StatusCode, root: &str, value: &T) -> Response<Body> {
-    let mut response = Response::new(full(to_json(root, value)));
+/// A document with a status.
+pub(super) fn document<T: Serialize>(
+    format: Format,
+    status: StatusCode,
+    root: &str,
+    value: &T,
+) -> Response<Body> {
+    let mut response = Response::new(full(format.write(root, value)));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, JSON);
+    let media_type = HeaderValue::from_static(match format {
+        Format::Json => "application/json",
+        Format::Xml => "application/xml",
+    });
+    headers.insert(header::CONTENT_TYPE, media_type);
     headers.insert(header::CACHE_CONTROL, NO_CACHE);
+    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
     response
-}
-
-/// `{"empty": null}` with a status (contract §2.2).
-pub(super) fn empty(status: StatusCode) -> Response<Body> {
-    json(status, "empty", &())
 }
 
 /// 204.
@@ -179,8 +183,8 @@ pub(super) fn located(mut response: Response<Body>, url: &str) -> Response<Body>
 }
 
 /// A failure as the contract has it (contract §9.1), with the headers its status calls for.
-pub(super) fn failure(failure: &Failure) -> Response<Body> {
-    let mut response = json(failure.status, "requestError", &failure.error);
+pub(super) fn failure(failure: &Failure, format: Format) -> Response<Body> {
+    let mut response = document(format, failure.status, "requestError", &failure.error);
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     match failure.status {
@@ -346,7 +350,10 @@ mod tests {
         };
         let bytes = || vec![Ok(Bytes::from_static(b"12345"))];
         for (get, expected) in [
-            (empty(StatusCode::NOT_FOUND), Some("14")),
+            (
+                document(Format::Json, StatusCode::NOT_FOUND, "empty", &()),
+                Some("14"),
+            ),
             (no_content(), None),
             (stream(Some(5), bytes()), Some("5")),
             (stream(None, bytes()), None),

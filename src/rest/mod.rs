@@ -19,15 +19,16 @@ mod upload;
 
 use std::{collections::HashMap, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
 
-use ::http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use ::http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use hyper::body::{Body as _, Incoming};
 use percent_encoding::percent_decode_str;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 use tracing::{Instrument, error, error_span, info};
 
-use self::{error::Failure, upload::Form};
+use self::{creation::Posted, error::Failure, upload::Form};
 pub use self::{
     http::{Body, BodyError},
     surface::{Route, SURFACE},
@@ -35,8 +36,8 @@ pub use self::{
 use crate::{
     auth::{self, Access},
     config::{LimitsConfig, Network},
-    identity::BoxRules,
-    nms::Urls,
+    identity::{BoxId, BoxRules, Credentials},
+    nms::{Urls, encode::Format},
     spool::Spool,
     store::{Account, Store},
 };
@@ -72,10 +73,45 @@ pub(crate) struct Call {
     method: Method,
     query: Vec<(String, String)>,
     body: Bytes,
+    /// What the body is in.
+    sent: Format,
+    /// What the client wants to be answered in; without a wish it is what it has sent.
+    wanted: Option<Format>,
     limits: LimitsConfig,
 }
 
 impl Call {
+    /// The body.
+    ///
+    /// # Errors
+    /// 400 with the member to blame, or the root.
+    fn read<T: DeserializeOwned>(&self, root: &str) -> Result<T, Failure> {
+        Ok(self.sent.read(root, &self.body)?)
+    }
+
+    /// The body, which is one text.
+    ///
+    /// # Errors
+    /// 400 with the root.
+    fn read_text(&self, root: &str) -> Result<String, Failure> {
+        Ok(self.sent.read_text(root, &self.body)?)
+    }
+
+    /// Says what the document of a form is in.
+    fn body_is(&mut self, format: Format) {
+        self.sent = format;
+    }
+
+    /// A document for the client.
+    fn answer<T: Serialize>(&self, status: StatusCode, root: &str, value: &T) -> Response<Body> {
+        http::document(self.wanted.unwrap_or(self.sent), status, root, value)
+    }
+
+    /// The document that says nothing (contract §2.2).
+    fn empty(&self, status: StatusCode) -> Response<Body> {
+        self.answer(status, "empty", &())
+    }
+
     /// A parameter of the query that can be said once.
     ///
     /// # Errors
@@ -147,6 +183,7 @@ impl Service {
         let started = Instant::now();
         let id = http::request_id(request.headers());
         let method = http::method_of(&request);
+        let format = negotiation::for_failures(request.headers());
         let matched = self.matched(request.uri().path());
         let (route, name) = matched.map_or((None, "unmatched"), |(matched, name)| {
             (Some(matched.route), name)
@@ -162,7 +199,7 @@ impl Service {
             error!("a handler panicked");
             Err(Failure::service(StatusCode::INTERNAL_SERVER_ERROR))
         });
-        let mut response = answer.unwrap_or_else(|failure| http::failure(&failure));
+        let mut response = answer.unwrap_or_else(|failure| http::failure(&failure, format));
         if method == Method::HEAD {
             response = http::without_body(response);
         }
@@ -190,7 +227,7 @@ impl Service {
         let unknown = || Failure::not_found("Request-URI");
         let (matched, _) = self.matched(parts.uri.path()).ok_or_else(unknown)?;
         let (store, rules) = self.stores.get(&matched.store).ok_or_else(unknown)?;
-        if let Some(response) = unsupported(&parts.method, matched.methods) {
+        if let Some(response) = unsupported(&parts, matched.methods) {
             return Ok(response);
         }
         let box_text = decoded(&matched.box_segment).ok_or_else(unknown)?;
@@ -204,39 +241,21 @@ impl Service {
                 Access::Refused => return Err(Failure::unauthenticated()),
             };
         let raw = matches!(matched.route, Route::Payload | Route::PayloadPart);
-        if !raw {
-            negotiation::accepts_json(&parts.headers)?;
-        }
+        let wanted = match negotiation::wanted(&parts.headers) {
+            Err(_) if raw => None,
+            wanted => wanted?,
+        };
         let base = base_url::base_url(&self.settings, &parts, peer, secure)?;
-        let limits = &self.settings.limits;
-        // What the head forbids is said before the body is asked for.
-        let form = matches!(matched.route, Route::Objects | Route::BulkCreation);
-        let (form, body) = if form {
-            let form = Form::new(&parts.headers, body, limits, &self.settings.spool)?;
-            let key = creation::idempotency_key(&parts.headers)?;
-            (Some((form, key)), Bytes::new())
-        } else {
-            if !body.is_end_stream() && reads_body(&parts.method, matched.route) {
-                negotiation::json_content(&parts.headers)?;
-            }
-            let body = http::read_body(body, limits.body, limits.body_timeout).await?;
-            (None, body)
-        };
-        let call = Call {
-            account: Box::pin(store.open(&box_id, credentials)).await?,
+        let arriving = Arriving {
+            settings: &self.settings,
+            store,
+            box_id,
+            credentials,
             urls: Urls::new(&base, store.name(), &matched.box_segment),
-            query: http::query(&parts),
-            method: parts.method,
-            body,
-            limits: limits.clone(),
+            wanted,
+            parts,
         };
-        match form {
-            Some((form, key)) => {
-                let spool = &self.settings.spool;
-                Box::pin(creation::create(call, matched.route, form, spool, key)).await
-            }
-            None => dispatch(call, matched.route, matched.parameters).await,
-        }
+        dispatch(arriving, body, matched.route, matched.parameters).await
     }
 
     /// The resource of a raw path, and its name in logs; `None` when there is none, or a parameter does not decode.
@@ -267,14 +286,75 @@ impl Service {
     }
 }
 
-/// Whether a body means anything: not to GET, HEAD and DELETE, and PUT of a single flag is the same with any or none
-/// (contract §11.1 row 5).
-fn reads_body(method: &Method, route: Route) -> bool {
-    matches!(*method, Method::POST | Method::PUT) && route != Route::ObjectFlag
+/// A request of somebody who may ask; its body has still to come.
+struct Arriving<'a> {
+    settings: &'a Settings,
+    store: &'a Arc<Store>,
+    box_id: BoxId,
+    credentials: Credentials,
+    urls: Urls,
+    wanted: Option<Format>,
+    parts: Parts,
+}
+
+impl<'a> Arriving<'a> {
+    /// With its body, if that means anything: it does not to GET, HEAD and DELETE.
+    async fn with_document(self, body: Incoming) -> Result<Call, Failure> {
+        if !matches!(self.parts.method, Method::POST | Method::PUT) {
+            return self.without_document(body).await;
+        }
+        let sent = if body.is_end_stream() {
+            None
+        } else {
+            negotiation::sent(&self.parts.headers)?
+        };
+        let body = self.read(body).await?;
+        self.call(sent.unwrap_or_else(|| Format::of(&body)), body)
+            .await
+    }
+
+    /// With a body that is the same as none, whatever it is.
+    async fn without_document(self, body: Incoming) -> Result<Call, Failure> {
+        let body = self.read(body).await?;
+        self.call(Format::Json, body).await
+    }
+
+    /// As a form, of which the head alone is read: what it forbids is said before the body is asked for.
+    async fn with_form(self, body: Incoming) -> Result<Posted<'a>, Failure> {
+        let Settings { limits, spool, .. } = self.settings;
+        let form = Form::new(&self.parts.headers, body, limits, spool)?;
+        let idempotency_key = creation::idempotency_key(&self.parts.headers)?;
+        Ok(Posted {
+            call: self.call(Format::Json, Bytes::new()).await?,
+            form,
+            spool,
+            idempotency_key,
+        })
+    }
+
+    async fn read(&self, body: Incoming) -> Result<Bytes, Failure> {
+        let limits = &self.settings.limits;
+        http::read_body(body, limits.body, limits.body_timeout).await
+    }
+
+    async fn call(self, sent: Format, body: Bytes) -> Result<Call, Failure> {
+        let opening = self.store.open(&self.box_id, self.credentials);
+        Ok(Call {
+            account: Box::pin(opening).await?,
+            urls: self.urls,
+            query: http::query(&self.parts),
+            method: self.parts.method,
+            body,
+            sent,
+            wanted: self.wanted,
+            limits: self.settings.limits.clone(),
+        })
+    }
 }
 
 /// 204 to OPTIONS, 405 to what the resource does not have; `None` for what it has.
-fn unsupported(method: &Method, methods: &[&str]) -> Option<Response<Body>> {
+fn unsupported(request: &Parts, methods: &[&str]) -> Option<Response<Body>> {
+    let method = &request.method;
     let has =
         methods.contains(&method.as_str()) || (method == Method::HEAD && methods.contains(&"GET"));
     if has {
@@ -288,7 +368,8 @@ fn unsupported(method: &Method, methods: &[&str]) -> Option<Response<Body>> {
     let mut response = if method == Method::OPTIONS {
         http::no_content()
     } else {
-        http::failure(&Failure::service(StatusCode::METHOD_NOT_ALLOWED))
+        let failure = Failure::service(StatusCode::METHOD_NOT_ALLOWED);
+        http::failure(&failure, negotiation::for_failures(&request.headers))
     };
     if let Ok(value) = HeaderValue::from_str(&allow.join(", ")) {
         response.headers_mut().insert(header::ALLOW, value);
@@ -297,26 +378,42 @@ fn unsupported(method: &Method, methods: &[&str]) -> Option<Response<Body>> {
 }
 
 async fn dispatch(
-    call: Call,
+    arriving: Arriving<'_>,
+    body: Incoming,
     route: Route,
     mut parameters: HashMap<String, String>,
 ) -> Result<Response<Body>, Failure> {
     let mut take = |name: &str| parameters.remove(name).unwrap_or_default();
     match route {
-        Route::Object => objects::object(call, take("object")).await,
-        Route::ObjectFlags => objects::flags(call, take("object")).await,
-        Route::ObjectFlag => objects::flag(call, take("object"), take("flag")).await,
-        Route::Payload => objects::whole_payload(call, take("object")).await,
-        Route::PayloadPart => objects::payload_part(call, take("object"), take("part")).await,
-        Route::ObjectPathToId => objects::path_to_id(call).await,
-        // Forms are taken before.
-        Route::Objects | Route::BulkCreation => {
-            Err(Failure::service(StatusCode::INTERNAL_SERVER_ERROR))
+        Route::Objects => creation::object(arriving.with_form(body).await?).await,
+        Route::BulkCreation => creation::objects(arriving.with_form(body).await?).await,
+        Route::ObjectFlag => {
+            // Contract §11.1 row 5: it is the same with any body or none.
+            let call = arriving.without_document(body).await?;
+            objects::flag(call, take("object"), take("flag")).await
         }
-        Route::Folders => folders::folders(call).await,
-        Route::Folder => folders::folder(call, take("folder")).await,
-        Route::FolderName => folders::folder_name(call, take("folder")).await,
-        Route::FolderPathToId => folders::path_to_id(call).await,
+        Route::Object => objects::object(arriving.with_document(body).await?, take("object")).await,
+        Route::ObjectFlags => {
+            objects::flags(arriving.with_document(body).await?, take("object")).await
+        }
+        Route::Payload => {
+            objects::whole_payload(arriving.with_document(body).await?, take("object")).await
+        }
+        Route::PayloadPart => {
+            objects::payload_part(
+                arriving.with_document(body).await?,
+                take("object"),
+                take("part"),
+            )
+            .await
+        }
+        Route::ObjectPathToId => objects::path_to_id(arriving.with_document(body).await?).await,
+        Route::Folders => folders::folders(arriving.with_document(body).await?).await,
+        Route::Folder => folders::folder(arriving.with_document(body).await?, take("folder")).await,
+        Route::FolderName => {
+            folders::folder_name(arriving.with_document(body).await?, take("folder")).await
+        }
+        Route::FolderPathToId => folders::path_to_id(arriving.with_document(body).await?).await,
     }
 }
 
@@ -362,7 +459,6 @@ mod tests {
             Some(Route::BulkCreation)
         );
         assert_eq!(at("/folders"), Some(Route::Folders));
-        assert_eq!(at("/objects"), Some(Route::Objects));
         for unknown in [
             "",
             "/",
@@ -391,7 +487,12 @@ mod tests {
     #[test]
     fn methods_that_are_not_there_are_answered_with_those_that_are() {
         let allow = |method: Method| {
-            let response = unsupported(&method, &["GET", "PUT"])?;
+            let (request, ()) = Request::builder()
+                .method(method)
+                .body(())
+                .unwrap()
+                .into_parts();
+            let response = unsupported(&request, &["GET", "PUT"])?;
             Some((
                 response.status().as_u16(),
                 response.headers()[header::ALLOW]

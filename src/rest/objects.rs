@@ -5,12 +5,10 @@ use http::{Method, Response, StatusCode};
 use super::{
     Call,
     error::Failure,
-    http::{Body, empty, json, located, no_content, payload},
+    http::{Body, located, no_content, payload},
 };
 use crate::{
-    nms::{
-        BulkResponse, BulkResponseList, Fault, NewFlagList, PathList, Reference, encode::from_json,
-    },
+    nms::{BulkResponse, BulkResponseList, Fault, NewFlagList, PathList, Reference},
     store,
 };
 
@@ -25,19 +23,19 @@ pub(super) async fn object(call: Call, id: String) -> Answer {
         return Ok(no_content());
     }
     let object = call.account.object(&call.urls, &id).await?;
-    Ok(json(StatusCode::OK, "object", &object))
+    Ok(call.answer(StatusCode::OK, "object", &object))
 }
 
 pub(super) async fn flags(call: Call, id: String) -> Answer {
     let flags = if call.method == Method::PUT {
-        let wanted: NewFlagList = from_json("flagList", &call.body)?;
+        let wanted: NewFlagList = call.read("flagList")?;
         let wanted = wanted.flag.ok_or_else(|| Failure::invalid("flag"))?;
         wanted.iter().try_for_each(|flag| flag_name(flag))?;
         call.account.put_flags(&call.urls, &id, &wanted).await?
     } else {
         call.account.flags(&call.urls, &id).await?
     };
-    Ok(json(StatusCode::OK, "flagList", &flags))
+    Ok(call.answer(StatusCode::OK, "flagList", &flags))
 }
 
 /// Contract §5: 201 newly set, 204 set already or removed, 404 with `empty` for a flag that is not set.
@@ -57,7 +55,7 @@ pub(super) async fn flag(call: Call, id: String, flag: String) -> Answer {
         let newly = call.account.put_flag(&id, &flag).await?;
         let url = call.urls.flag(&id, &flag);
         return Ok(if newly {
-            located(empty(StatusCode::CREATED), &url)
+            located(call.empty(StatusCode::CREATED), &url)
         } else {
             no_content()
         });
@@ -70,7 +68,7 @@ pub(super) async fn flag(call: Call, id: String, flag: String) -> Answer {
     Ok(if was_set {
         no_content()
     } else {
-        empty(StatusCode::NOT_FOUND)
+        call.empty(StatusCode::NOT_FOUND)
     })
 }
 
@@ -89,7 +87,7 @@ pub(super) async fn path_to_id(call: Call) -> Answer {
         let path = call.parameter("path")?.filter(|path| !path.is_empty());
         let path = path.ok_or_else(|| Failure::not_found("path"))?;
         let reference = call.account.object_by_path(&call.urls, &path).await?;
-        return Ok(json(StatusCode::OK, "reference", &reference));
+        return Ok(call.answer(StatusCode::OK, "reference", &reference));
     }
     let mut list = BulkResponseList::default();
     for path in paths(&call)? {
@@ -98,12 +96,12 @@ pub(super) async fn path_to_id(call: Call) -> Answer {
             call.account.object_by_path(&call.urls, &path).await,
         )?);
     }
-    Ok(json(StatusCode::OK, "bulkResponseList", &list))
+    Ok(call.answer(StatusCode::OK, "bulkResponseList", &list))
 }
 
 /// The paths of a list, at least one and not too many.
 pub(super) fn paths(call: &Call) -> Result<Vec<String>, Failure> {
-    let list: PathList = from_json("pathList", &call.body)?;
+    let list: PathList = call.read("pathList")?;
     if list.path.is_empty() || list.path.len() > call.limits.bulk {
         return Err(Failure::invalid("path"));
     }

@@ -30,6 +30,7 @@ use super::{
 };
 use crate::{
     config::LimitsConfig,
+    nms::encode::Format,
     spool::{Blob, Spool, SpoolWriter},
 };
 
@@ -42,6 +43,8 @@ pub(super) struct Form<'a> {
 
 /// What a client sent.
 pub(super) struct Upload<R, S> {
+    /// What the document was written in.
+    pub(super) format: Format,
     /// The document, read.
     pub(super) root: R,
     /// In their order; none for an object without payload.
@@ -99,7 +102,7 @@ impl<'a> Form<'a> {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BodyError>,
     {
-        negotiation::content(headers, "multipart/form-data")?;
+        negotiation::form(headers)?;
         let content_type = headers
             .get(header::CONTENT_TYPE)
             .ok_or_else(|| Failure::unsupported_media_type("Content-Type"))?;
@@ -122,7 +125,7 @@ impl<'a> Form<'a> {
     /// stalls; 413 for too much; 503 for a full disk.
     pub(super) async fn receive<R, S: Observer>(
         mut self,
-        read: impl Fn(&[u8]) -> Result<R, Failure>,
+        read: impl Fn(Format, &[u8]) -> Result<R, Failure>,
         scan: impl Fn(&[(String, String)]) -> S,
     ) -> Result<Upload<R, S>, Failure> {
         let mut root = None;
@@ -137,7 +140,10 @@ impl<'a> Form<'a> {
             headers = headers.checked_sub(size).ok_or_else(Failure::too_large)?;
             match role {
                 Role::Root if root.is_some() => return Err(Failure::invalid("root-fields")),
-                Role::Root => root = Some(read(&self.document(&header).await?)?),
+                Role::Root => {
+                    let (format, document) = self.document(&header).await?;
+                    root = Some((format, read(format, &document)?));
+                }
                 Role::Attachment if received.len() == self.limits.bulk => {
                     return Err(Failure::invalid("attachments"));
                 }
@@ -153,26 +159,25 @@ impl<'a> Form<'a> {
                 }
             }
         }
-        let root = root.ok_or_else(|| Failure::invalid("root-fields"))?;
+        let (format, root) = root.ok_or_else(|| Failure::invalid("root-fields"))?;
         let whole = run.finish().await?;
         let attachments = received.into_iter().map(|(header, content)| Attachment {
             header,
             content: Content::Received(content.of(&whole)),
         });
         Ok(Upload {
+            format,
             root,
             attachments: attachments.collect(),
         })
     }
 
     /// The document, which memory must hold.
-    async fn document(&mut self, header: &Fields) -> Result<BytesMut, Failure> {
+    async fn document(&mut self, header: &Fields) -> Result<(Format, BytesMut), Failure> {
         let content_type = multipart::field(header, "Content-Type").unwrap_or_default();
         let essence = content_type.split(';').next().unwrap_or_default().trim();
         // Programs that send forms write all sorts of types for what is JSON, but not this one.
-        if essence.to_ascii_lowercase().ends_with("xml") {
-            return Err(Failure::unsupported_media_type("Content-Type"));
-        }
+        let says_xml = essence.to_ascii_lowercase().ends_with("xml");
         let mut document = BytesMut::new();
         while let Some(bytes) = self.parts.content().await? {
             if document.len() + bytes.len() > self.limits.body {
@@ -180,7 +185,12 @@ impl<'a> Form<'a> {
             }
             document.extend_from_slice(&bytes);
         }
-        Ok(document)
+        let format = if says_xml {
+            Format::Xml
+        } else {
+            Format::of(&document)
+        };
+        Ok((format, document))
     }
 
     /// The length of the attachment that has just begun, if it is known and memory is not the better place for it.
@@ -190,13 +200,19 @@ impl<'a> Form<'a> {
         (length > memory).then_some(length)
     }
 
-    fn incoming<R, S>(self, root: R, header: Fields, length: u64) -> Upload<R, S> {
+    fn incoming<R, S>(
+        self,
+        (format, root): (Format, R),
+        header: Fields,
+        length: u64,
+    ) -> Upload<R, S> {
         let content = Content::Incoming(Box::new(Incoming {
             parts: self.parts,
             length,
             left: length,
         }));
         Upload {
+            format,
             root,
             attachments: vec![Attachment { header, content }],
         }

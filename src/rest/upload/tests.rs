@@ -18,7 +18,7 @@ use proptest::prelude::*;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::nms::{NewObject, NewObjectList, encode::from_json};
+use crate::nms::{NewObject, NewObjectList, encode::Format};
 
 const FORM: &str = "multipart/form-data; boundary=Outer7";
 const MEMORY: usize = 64 * 1024;
@@ -62,12 +62,12 @@ const ROOT: &str =
     "Content-Disposition: form-data; name=\"root-fields\"\r\nContent-Type: application/json";
 const ATTACHMENT: &str = "Content-Disposition: form-data; name=\"attachments\"";
 
-fn object(document: &[u8]) -> Result<NewObject, Failure> {
-    Ok(from_json("object", document)?)
+fn object(format: Format, document: &[u8]) -> Result<NewObject, Failure> {
+    Ok(format.read("object", document)?)
 }
 
-fn objects(document: &[u8]) -> Result<NewObjectList, Failure> {
-    Ok(from_json("objectList", document)?)
+fn objects(format: Format, document: &[u8]) -> Result<NewObjectList, Failure> {
+    Ok(format.read("objectList", document)?)
 }
 
 /// A body without an announced length.
@@ -112,7 +112,7 @@ async fn receive<R>(
     content_type: &str,
     body: impl HttpBody<Data = Bytes, Error = Infallible> + Send + 'static,
     limits: &LimitsConfig,
-    read: impl Fn(&[u8]) -> Result<R, Failure>,
+    read: impl Fn(Format, &[u8]) -> Result<R, Failure>,
 ) -> Result<Upload<R, Seen>, (u16, String)> {
     let headers = headers(content_type.as_bytes());
     let spool = spool();
@@ -286,7 +286,10 @@ async fn attachments_of_many_objects_come_in_their_order() {
 #[tokio::test]
 async fn what_cannot_be_received_is_answered_with_what_is_to_blame() {
     let root = (ROOT, &b"{}"[..]);
-    let xml = (&ROOT.replace("json", "xml")[..], &b"<object/>"[..]);
+    let xml = (
+        &ROOT.replace("json", "xml")[..],
+        &b"<!DOCTYPE object><object/>"[..],
+    );
     let one = (ATTACHMENT, &b"one"[..]);
     let limits = limits();
     for (content_type, body, status, part) in [
@@ -315,7 +318,7 @@ async fn what_cannot_be_received_is_answered_with_what_is_to_blame() {
         (FORM, Vec::new(), 400, "root-fields"),
         (FORM, form(&[one]), 400, "root-fields"),
         (FORM, form(&[root, one, root]), 400, "root-fields"),
-        (FORM, form(&[xml, one]), 415, "Content-Type"),
+        (FORM, form(&[xml, one]), 400, "object"),
         (FORM, form(&[(ROOT, b"{"), one]), 400, "object"),
         (
             FORM,
@@ -487,7 +490,7 @@ async fn a_disk_that_fails_is_unavailable() {
     let failed = form.receive(object, |_| Seen::default()).await;
     let failure = failed.err().unwrap();
     assert_eq!(failure.status, StatusCode::SERVICE_UNAVAILABLE);
-    let response = crate::rest::http::failure(&failure);
+    let response = crate::rest::http::failure(&failure, Format::Json);
     assert!(response.headers().contains_key(header::RETRY_AFTER));
     let body = response.into_body().collect().await.unwrap().to_bytes();
     let text = String::from_utf8(body.to_vec()).unwrap();

@@ -44,20 +44,29 @@ const WRONG: &[(&str, Spoil)] = &[
     ("another version", |_, request| {
         request.with_target(|target| target.replace("/v1/", "/v2/"))
     }),
-    ("an Accept without JSON", |_, request| {
-        request.header("Accept", "application/xml, text/*")
+    ("an Accept without JSON and XML", |_, request| {
+        request.header("Accept", "application/pdf, image/*")
     }),
-    ("an Accept that refuses JSON", |_, request| {
-        request.header("Accept", "*/*, application/json;q=0")
+    ("an Accept that refuses JSON and XML", |_, request| {
+        request.header(
+            "Accept",
+            "*/*, application/json;q=0, application/xml;q=0, text/*;q=0",
+        )
     }),
 ];
 
 /// What can be wrong with a body, where one is read.
 const WRONG_BODY: &[(&str, Spoil)] = &[
-    ("XML", |_, request| {
+    ("text", |_, request| {
         request
-            .header("Content-Type", "application/xml")
+            .header("Content-Type", "text/plain")
             .raw_body("<x/>")
+    }),
+    ("XML with a document type", |_, request| {
+        request.header("Accept", "application/json").body(
+            "application/xml",
+            "<!DOCTYPE x [<!ENTITY e 'x'>]><x>&e;</x>",
+        )
     }),
     ("a form", |_, request| {
         request
@@ -160,7 +169,7 @@ async fn a_body_that_will_be_refused_is_not_asked_for() {
     let request = request.header("Expect", "100-continue");
     for (headers, status) in [
         (
-            [("Content-Type", "text/xml"), ("Content-Length", "9")],
+            [("Content-Type", "text/html"), ("Content-Length", "9")],
             "415",
         ),
         (
@@ -170,7 +179,7 @@ async fn a_body_that_will_be_refused_is_not_asked_for() {
             ],
             "413",
         ),
-        ([("Accept", "text/xml"), ("Content-Length", "9")], "406"),
+        ([("Accept", "text/html"), ("Content-Length", "9")], "406"),
     ] {
         let [one, other] = headers;
         let request = request

@@ -67,7 +67,7 @@ async fn answer(
     };
     let upload = match outcome {
         Ok(upload) => upload,
-        Err(refused) => return failure(&refused),
+        Err(refused) => return failure(&refused, Format::Json),
     };
     let mut octets = 0;
     for attachment in upload.attachments {
@@ -82,7 +82,7 @@ async fn answer(
                 while let Some(piece) = pieces.next().await {
                     match piece {
                         Ok(piece) => octets += u64::try_from(piece.len()).unwrap(),
-                        Err(_) => return failure(told.get().unwrap()),
+                        Err(_) => return failure(told.get().unwrap(), Format::Json),
                     }
                 }
                 octets

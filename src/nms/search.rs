@@ -1,0 +1,131 @@
+//! Bodies of the two searches, and of what selects objects for a bulk operation (contract §2.9, §4).
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    folder::Folder,
+    object::Object,
+    tolerant::{list, members_if_any, number_if_any, scalar_if_any, truth_if_any},
+};
+
+/// What is looked for, where, in which order, and how much of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct SelectionCriteria {
+    /// Where to go on.
+    #[serde(rename = "fromCursor", default)]
+    pub from_cursor: Option<String>,
+    /// Most entries of this answer; as written, so that a number that makes no sense can be refused by its name.
+    #[serde(rename = "maxEntries", default, deserialize_with = "number_if_any")]
+    pub max_entries: Option<i64>,
+    /// What is looked for; absent: everything in the scope.
+    #[serde(
+        rename = "searchCriteria",
+        default,
+        deserialize_with = "members_if_any"
+    )]
+    pub search_criteria: Option<SearchCriteria>,
+    /// The folder to look in; absent: the whole box.
+    #[serde(rename = "searchScope", default, deserialize_with = "members_if_any")]
+    pub search_scope: Option<Scope>,
+    /// Whether what is below the scope is left out.
+    #[serde(
+        rename = "nonRecursiveScope",
+        default,
+        deserialize_with = "truth_if_any"
+    )]
+    pub non_recursive_scope: Option<bool>,
+    #[serde(rename = "sortCriteria", default, deserialize_with = "members_if_any")]
+    sort_criteria: Option<SortCriteria>,
+    #[serde(rename = "sortCriterion", default, deserialize_with = "list")]
+    sort_criterion: Vec<SortCriterion>,
+}
+
+impl SelectionCriteria {
+    /// The order asked for, most significant first, in whichever of the two spellings (contract §13.2).
+    #[must_use]
+    pub fn sort(&self) -> &[SortCriterion] {
+        match &self.sort_criteria {
+            Some(criteria) if !criteria.criterion.is_empty() => &criteria.criterion,
+            Some(_) | None => &self.sort_criterion,
+        }
+    }
+}
+
+/// A folder, as the client names it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct Scope {
+    /// Its URL.
+    #[serde(rename = "resourceURL", default)]
+    pub resource_url: Option<String>,
+    /// Its path, where there is no URL.
+    #[serde(default)]
+    pub path: Option<String>,
+}
+
+/// Criteria and how they are combined; there is no nesting (contract §4.3).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct SearchCriteria {
+    /// At least one.
+    #[serde(default, deserialize_with = "list")]
+    pub criterion: Vec<SearchCriterion>,
+    /// `And` (also when absent), `Or`, `Not`: as written.
+    #[serde(default)]
+    pub operator: Option<String>,
+}
+
+/// One criterion, as written: what its words mean is for the box to say.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct SearchCriterion {
+    /// Contract §4.2.
+    #[serde(rename = "type", default)]
+    pub kind: Option<String>,
+    /// Of an attribute, a flag or a preset.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// What is looked for.
+    #[serde(default, deserialize_with = "scalar_if_any")]
+    pub value: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+struct SortCriteria {
+    #[serde(default, deserialize_with = "list")]
+    criterion: Vec<SortCriterion>,
+}
+
+/// One key of the order (contract §4.4), as written.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct SortCriterion {
+    /// `Date` or `Attribute`.
+    #[serde(rename = "type", default)]
+    pub kind: Option<String>,
+    /// Of the attribute.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// `Ascending`, or `Descending` (also when absent).
+    #[serde(default)]
+    pub order: Option<String>,
+}
+
+/// Objects that were found.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct ObjectList {
+    /// Zero or more.
+    pub object: Vec<Object>,
+    /// Present when more may follow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// From where a later search for created objects goes on.
+    #[serde(rename = "creationCursor", skip_serializing_if = "Option::is_none")]
+    pub creation_cursor: Option<String>,
+}
+
+/// Folders that were found.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct FolderList {
+    /// Zero or more.
+    pub folder: Vec<Folder>,
+    /// Present when more may follow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
