@@ -158,6 +158,12 @@ impl Capabilities {
         self.has("CONDSTORE") || self.has("QRESYNC")
     }
 
+    /// Whether the server tells which messages are gone (RFC 7162 §3.2.6).
+    #[must_use]
+    pub fn vanished(&self) -> bool {
+        self.has("QRESYNC")
+    }
+
     /// Whether SEARCH can answer with ranges (RFC 4731).
     #[must_use]
     pub fn extended_search(&self) -> bool {

@@ -353,6 +353,21 @@ impl UidSet {
         Self(vec![1..=uid.max(1)])
     }
 
+    /// All UIDs below one but these, which are in ascending order.
+    #[must_use]
+    pub fn between(uids: &[u32], below: u32) -> Self {
+        let mut ranges = Vec::new();
+        let mut next = 1;
+        for uid in uids.iter().copied().chain([below]) {
+            let end = uid.min(below).saturating_sub(1);
+            if next <= end {
+                ranges.push(next..=end);
+            }
+            next = next.max(uid.saturating_add(1));
+        }
+        Self(ranges)
+    }
+
     /// Whether there is nothing in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -487,6 +502,17 @@ mod tests {
                 wait: false
             }]
         );
+    }
+
+    #[test]
+    fn what_is_between_uids_is_what_they_are_not() {
+        let between = |uids: &[u32], below| UidSet::between(uids, below).to_string();
+        assert_eq!(between(&[2, 3, 7], 10), "1,4:6,8:9");
+        assert_eq!(between(&[1, 2, 3], 4), "");
+        assert_eq!(between(&[], 4), "1:3");
+        assert_eq!(between(&[5, 9], 7), "1:4,6");
+        assert_eq!(between(&[1, u32::MAX], u32::MAX), "2:4294967294");
+        assert_eq!(between(&[], 0), "");
     }
 
     #[test]

@@ -15,6 +15,7 @@
 mod driver;
 
 use std::{
+    ops::RangeInclusive,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -361,6 +362,17 @@ impl Selected {
         match data {
             Untagged::Exists(count) => self.exists = *count,
             Untagged::Expunge(_) => self.exists = self.exists.saturating_sub(1),
+            // RFC 7162 §3.2.10: in place of it, once QRESYNC is enabled.
+            Untagged::Vanished {
+                earlier: false,
+                uids,
+            } => {
+                let count = |range: &RangeInclusive<u32>| range.end() - range.start();
+                let gone = uids.iter().map(|range| count(range).saturating_add(1));
+                self.exists = self
+                    .exists
+                    .saturating_sub(gone.fold(0, u32::saturating_add));
+            }
             Untagged::Flags(flags) => self.flags.clone_from(flags),
             Untagged::Status {
                 code: Some(code), ..

@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chrono::{DateTime, Utc};
 use futures_util::future::{self, BoxFuture};
 
 use super::{
     Correlated, Error, Revision, State,
     key::key,
-    records::{Records, first_counter},
+    records::{Made, Records, first_counter},
 };
 use crate::clock;
 
@@ -73,6 +74,24 @@ impl State for MemoryState {
 
     fn forget_correlated(&self, account: &str, name: &[u8]) {
         self.records().forget_creation(&key(account, name));
+    }
+
+    fn made(&self, account: &str, entity: &[u8], at: DateTime<Utc>) {
+        let made = Made(at.timestamp_micros());
+        self.records().remember_made(key(account, entity), made);
+    }
+
+    fn made_at(&self, account: &str, entity: &[u8]) -> Option<DateTime<Utc>> {
+        let Made(at) = self.records().made(&key(account, entity))?;
+        DateTime::from_timestamp_micros(at)
+    }
+
+    fn bury(&self, account: &str, objects: &[Vec<u8>]) {
+        self.records().bury(account, objects, clock::now());
+    }
+
+    fn buried(&self, account: &str, most: usize) -> Vec<Vec<u8>> {
+        self.records().buried(account, most, clock::now())
     }
 
     fn commit(&self) -> BoxFuture<'_, Result<(), Error>> {

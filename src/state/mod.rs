@@ -1,5 +1,5 @@
-//! What outlives a request and is not mail: the aliases that keep ids over a rename, the counters behind `lastModSeq`, and what
-//! became of creations that may be asked for again.
+//! What outlives a request and is not mail: the aliases that keep ids over a rename, the counters behind `lastModSeq`, what
+//! became of creations that may be asked for again, when folders were made and which objects were deleted.
 //!
 //! * Nothing here is needed to read mail: a lost record costs a new id or a higher `lastModSeq`, never a wrong answer.
 //! * Every answer comes from memory. What must outlive the process is waited for with [`State::commit`].
@@ -7,6 +7,7 @@
 
 mod aged;
 mod file;
+mod graves;
 mod key;
 mod memory;
 mod records;
@@ -24,6 +25,8 @@ pub use memory::MemoryState;
 
 /// How long a creation is remembered.
 pub const CORRELATED_FOR: TimeDelta = TimeDelta::hours(24);
+/// How long a deletion is remembered.
+pub const BURIED_FOR: TimeDelta = TimeDelta::days(30);
 
 /// What the box layer asks of a state store. Calls are short and do not block on I/O; [`commit`](State::commit) and
 /// [`close`](State::close) wait without blocking.
@@ -52,8 +55,21 @@ pub trait State: fmt::Debug + Send + Sync {
     /// Forgets a creation: a first attempt that failed is not remembered.
     fn forget_correlated(&self, account: &str, key: &[u8]);
 
+    /// Remembers when an entity was made. Replaces what was known of it.
+    fn made(&self, account: &str, entity: &[u8], at: DateTime<Utc>);
+
+    /// When an entity was made, to the microsecond, if that is remembered.
+    fn made_at(&self, account: &str, entity: &[u8]) -> Option<DateTime<Utc>>;
+
+    /// Remembers that objects were deleted, by the bytes of their ids; the last is the newest.
+    fn bury(&self, account: &str, objects: &[Vec<u8>]);
+
+    /// The objects that were deleted in the last [`BURIED_FOR`], at most so many, the newest first.
+    fn buried(&self, account: &str, most: usize) -> Vec<Vec<u8>>;
+
     /// Waits until what was said before this call outlives the process: aliases, creations, and revisions that replaced
-    /// others. A revision given for the first time is not waited for: lost, it counts as changed. In memory: at once.
+    /// others. What else was said is not waited for: a revision given for the first time counts as changed when it is lost, and
+    /// when a folder was made or an object deleted is good to know. In memory: at once.
     ///
     /// # Errors
     /// [`Error`] when it cannot be kept; it is known in memory all the same, and is kept after all if that becomes possible.

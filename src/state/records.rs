@@ -6,8 +6,9 @@ use std::{collections::HashMap, mem, sync::Arc};
 use chrono::{DateTime, Utc};
 
 use super::{
-    CORRELATED_FOR, Correlated,
+    BURIED_FOR, CORRELATED_FOR, Correlated,
     aged::{Aged, Record},
+    graves::{Grave, Graves},
     key::{Key, key},
     revisions::{HIGHEST, Revisions},
 };
@@ -18,9 +19,11 @@ pub(super) const MOST_REVISIONS: usize = 500_000;
 const MOST_ALIASES: usize = 250_000;
 /// Creations kept, some 400 bytes each.
 const MOST_CORRELATED: usize = 1_000_000;
+/// Folders of which is known when they were made, some 150 bytes each.
+const MOST_MADE: usize = 250_000;
 /// Bytes of aliases, and of creations: a bound for paths of any length.
 const MOST_BYTES: usize = 512 << 20;
-/// Creations that are forgotten at one call because of their age: more than come with it, and soon done.
+/// Creations, or deletions, that are forgotten at one call because of their age: more than come with it, and soon done.
 const EXPIRED_AT_ONCE: usize = 64;
 
 /// What an entity is shown and found as.
@@ -58,6 +61,20 @@ impl Record for Correlated {
     }
 }
 
+/// When something was made, in microseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Made(pub(super) i64);
+
+impl Record for Made {
+    fn at(&self) -> i64 {
+        self.0
+    }
+
+    fn weight(&self) -> usize {
+        mem::size_of::<Self>()
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Records {
     pub(super) revisions: Revisions,
@@ -66,6 +83,8 @@ pub(super) struct Records {
     /// From key of what is found to key of what is shown.
     shown: HashMap<Key, Key>,
     correlated: Aged<Correlated>,
+    made: Aged<Made>,
+    graves: Graves,
 }
 
 impl Records {
@@ -76,6 +95,8 @@ impl Records {
             aliases: Aged::new(MOST_ALIASES, MOST_BYTES),
             shown: HashMap::new(),
             correlated: Aged::new(MOST_CORRELATED, MOST_BYTES),
+            made: Aged::new(MOST_MADE, MOST_BYTES),
+            graves: Graves::new(),
         }
     }
 
@@ -171,6 +192,61 @@ impl Records {
     pub(super) fn forget_creation(&mut self, key: &Key) -> bool {
         self.correlated.remove(key).is_some()
     }
+
+    /// When something was made, if that is known.
+    pub(super) fn made(&self, key: &Key) -> Option<Made> {
+        self.made.get(key).map(|made| **made)
+    }
+
+    /// Adds when something was made; the keys of those that had to go for it.
+    pub(super) fn remember_made(&mut self, key: Key, made: Made) -> Vec<Key> {
+        let forgotten = self.made.insert(key, Arc::new(made));
+        forgotten.into_iter().map(|(key, _)| key).collect()
+    }
+
+    /// Adds deletions, each newer than the one before it, and forgets some that are too old.
+    pub(super) fn bury(
+        &mut self,
+        account: &str,
+        objects: &[Vec<u8>],
+        now: DateTime<Utc>,
+    ) -> Vec<Key> {
+        let mut touched = Vec::with_capacity(objects.len());
+        for (object, at) in objects.iter().zip(now.timestamp_micros()..) {
+            let grave = Grave {
+                at,
+                account: key(account, b""),
+                object: object.clone(),
+            };
+            let key = key(account, object);
+            touched.push(key);
+            touched.extend(self.remember_grave(key, Arc::new(grave)));
+        }
+        let oldest = oldest_grave(now);
+        let expired = std::iter::from_fn(|| self.graves.remove_oldest(oldest));
+        touched.extend(expired.take(EXPIRED_AT_ONCE));
+        touched
+    }
+
+    /// Adds a deletion; the keys of those that had to go for it.
+    pub(super) fn remember_grave(&mut self, key: Key, grave: Arc<Grave>) -> Vec<Key> {
+        self.graves.insert(key, grave)
+    }
+
+    pub(super) fn grave(&self, key: &Key) -> Option<&Arc<Grave>> {
+        self.graves.get(key)
+    }
+
+    /// What was deleted of an account, the newest first.
+    pub(super) fn buried(&self, account: &str, most: usize, now: DateTime<Utc>) -> Vec<Vec<u8>> {
+        let account = key(account, b"");
+        self.graves.newest(&account, oldest_grave(now), most)
+    }
+}
+
+/// The time before which a deletion is forgotten, in microseconds since 1970.
+pub(super) fn oldest_grave(now: DateTime<Utc>) -> i64 {
+    (now - BURIED_FOR).timestamp_micros()
 }
 
 /// The time before which a creation is forgotten.

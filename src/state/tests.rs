@@ -174,3 +174,36 @@ async fn states_are_shared_between_tasks() {
         assert!(state.found("a", &first).is_some());
     }
 }
+
+#[tokio::test]
+async fn what_was_deleted_comes_newest_first_and_of_its_account_alone() {
+    let (_directory, states) = both().await;
+    for state in states {
+        assert_eq!(state.buried("a", 9), [[0; 0]; 0]);
+        state.bury("a", &[b"one".to_vec(), b"two".to_vec()]);
+        state.bury("b", &[b"other".to_vec()]);
+        // Later than what came with it, however quick the clock is.
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        state.bury("a", &[b"three".to_vec()]);
+        assert_eq!(state.buried("a", 9), [&b"three"[..], b"two", b"one"]);
+        assert_eq!(state.buried("a", 2), [&b"three"[..], b"two"]);
+        state.bury("a", &[b"one".to_vec()]);
+        assert_eq!(state.buried("a", 1), [b"one"]);
+        assert_eq!(state.buried("a", 9).len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn when_something_was_made_is_remembered_and_can_be_said_anew() {
+    let (_directory, states) = both().await;
+    for state in states {
+        let at = DateTime::from_timestamp_micros(1_790_000_000_000_001).unwrap();
+        assert_eq!(state.made_at("a", b"x"), None);
+        state.made("a", b"x", at);
+        assert_eq!(state.made_at("a", b"x"), Some(at));
+        assert_eq!(state.made_at("b", b"x"), None);
+        let later = at + TimeDelta::days(1);
+        state.made("a", b"x", later);
+        assert_eq!(state.made_at("a", b"x"), Some(later));
+    }
+}

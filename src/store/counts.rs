@@ -16,6 +16,7 @@ use super::{
     tree::{Node, Tree},
 };
 use crate::{
+    clock,
     config::DeletedObjects,
     imap::{
         self, Command, Expected, Item, MailboxName, UidSet,
@@ -29,6 +30,9 @@ use crate::{
 const MOST_SIZED: u32 = 10_000;
 /// Most folders that are asked about at the same time.
 const MOST_AT_ONCE: usize = 4;
+
+/// xsd:dateTimeStamp, as objects have it.
+const DATE_FORMAT: &str = "%Y-%m-%dT%H:%M:%SZ";
 
 /// What is counted of the objects of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +115,7 @@ impl Account {
             self.counts(tree, paths, needs(&counting)).await?
         };
         let attributes = paths.iter().map(|path| {
-            let mut attribute = plain(tree, path);
+            let mut attribute = self.plain(tree, path);
             for (name, counted, subtree) in &counting {
                 let value = if *subtree {
                     let folders = tree.subtree(path).map(|(path, _)| path);
@@ -125,6 +129,33 @@ impl Account {
             nms::AttributeList { attribute }
         });
         Ok(attributes.collect())
+    }
+
+    /// `Root` on roots, `Name` where there is one, `Date` where it is known (contract §2.5).
+    fn plain(&self, tree: &Tree, path: &str) -> Vec<nms::Attribute> {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let root = tree.is_root(path).then(|| one("Root", "Yes".to_owned()));
+        let name = (!name.is_empty()).then(|| one("Name", name.to_owned()));
+        let made = self.shown_folder(tree, path).and_then(|id| {
+            let state = &self.store.state;
+            state.made_at(&self.scope(), &id.to_bytes())
+        });
+        let date = made.map(|at| one("Date", at.format(DATE_FORMAT).to_string()));
+        root.into_iter().chain(name).chain(date).collect()
+    }
+
+    /// Remembers when a folder was made, and what had to be made above it: what is in a tree and was not in the one before.
+    pub(super) fn note_made(&self, before: &Tree, after: &Tree, path: &str) {
+        let above = path.match_indices('/').skip(1).map(|(end, _)| &path[..end]);
+        for path in above.chain([path]) {
+            if before.node(path).is_none()
+                && after.node(path).is_some()
+                && let Some(id) = self.shown_folder(after, path)
+            {
+                let (scope, now) = (self.scope(), clock::now());
+                self.store.state.made(&scope, &id.to_bytes(), now);
+            }
+        }
     }
 
     /// What these folders come to.
@@ -351,14 +382,6 @@ fn gone<T: Default>(error: imap::Error) -> Result<T, Error> {
         imap::Error::No { .. } => Ok(T::default()),
         error => Err(error.into()),
     }
-}
-
-/// `Root` on roots, `Name` where there is one (contract §2.5).
-fn plain(tree: &Tree, path: &str) -> Vec<nms::Attribute> {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    let root = tree.is_root(path).then(|| one("Root", "Yes".to_owned()));
-    let name = (!name.is_empty()).then(|| one("Name", name.to_owned()));
-    root.into_iter().chain(name).collect()
 }
 
 fn one(name: &str, value: String) -> nms::Attribute {

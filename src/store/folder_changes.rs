@@ -73,6 +73,7 @@ impl Account {
             .filter(|_| created.node(&path).is_some());
         // Taken with an OK and not listed: the server keeps another name than it was given.
         let id = id.ok_or_else(|| invalid("name"))?;
+        self.note_made(&tree, &created, &path);
         Ok(nms::Reference {
             resource_url: urls.folder(&id),
             path: Some(shown_path(&path)),
@@ -237,10 +238,19 @@ impl Account {
 
     async fn remove_now(&self, id: &str) -> Result<(), Error> {
         let _turn = self.turn_to_change().await?;
-        let (mut tree, path) = self.folder_in_turn(id).await?;
+        let (tree, path) = self.folder_in_turn(id).await?;
         if self.is_system(&tree, &path) {
             return Err(Error::SystemFolder);
         }
+        let objects = self.doomed(&tree, &path).await;
+        self.remove_tree(tree, path).await?;
+        for (key, uids) in objects {
+            self.bury(&key, uids);
+        }
+        Ok(())
+    }
+
+    async fn remove_tree(&self, mut tree: Arc<Tree>, path: String) -> Result<(), Error> {
         let doomed = tree.node(&path).map(|node| node.key.clone());
         let mut refused = None;
         for _ in 0..ATTEMPTS {

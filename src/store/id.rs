@@ -43,6 +43,26 @@ pub struct ObjectId {
     pub uid: u32,
 }
 
+impl ObjectId {
+    /// As bytes, for an id or as a key in the state.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        [&self.mailbox.to_bytes()[..], &self.uid.to_be_bytes()].concat()
+    }
+
+    /// Back from bytes; `None` when they are none of ours.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (mailbox, uid) = bytes.split_at_checked(bytes.len().checked_sub(4)?)?;
+        let uid = u32::from_be_bytes(uid.try_into().ok()?);
+        // RFC 9051 §2.3.1.1: 0 is no UID, and no command may ask for it.
+        (uid != 0).then_some(Self {
+            mailbox: MailboxKey::from_bytes(mailbox)?,
+            uid,
+        })
+    }
+}
+
 /// Makes and reads the ids of one box.
 #[derive(Debug, Clone)]
 pub struct Seal {
@@ -153,23 +173,13 @@ impl Seal {
     /// Writes an object id.
     #[must_use]
     pub fn object(&self, id: &ObjectId) -> String {
-        self.write(
-            "object",
-            &[&id.mailbox.to_bytes()[..], &id.uid.to_be_bytes()].concat(),
-        )
+        self.write("object", &id.to_bytes())
     }
 
     /// Reads an object id; `None` when it was not made for this box.
     #[must_use]
     pub fn read_object(&self, text: &str) -> Option<ObjectId> {
-        let bytes = self.read("object", text)?;
-        let (mailbox, uid) = bytes.split_at_checked(bytes.len().checked_sub(4)?)?;
-        let uid = u32::from_be_bytes(uid.try_into().ok()?);
-        // RFC 9051 §2.3.1.1: 0 is no UID, and no command may ask for it.
-        (uid != 0).then_some(ObjectId {
-            mailbox: MailboxKey::from_bytes(mailbox)?,
-            uid,
-        })
+        ObjectId::from_bytes(&self.read("object", text)?)
     }
 
     /// Bytes with their check value, in URL-safe base64. `purpose` keeps one kind of thing from being read as another.

@@ -160,7 +160,10 @@ impl Account {
             .filter(|(uid, flags)| changed.contains(uid) && !holds(flags, "\\Deleted"))
             .map(|(uid, flags)| (*uid, flags.clone()))
             .collect();
-        outcomes.extend(self.expunge(open, &doomed).await);
+        let purged = self.expunge(open, &doomed).await;
+        let removed = purged.iter().filter(|(_, outcome)| outcome.is_ok());
+        self.bury(&open.located.key, removed.map(|(uid, _)| *uid));
+        outcomes.extend(purged);
     }
 
     /// Whether the mailbox can keep flags: PERMANENTFLAGS lists them, or `\*` for keywords (RFC 9051 §7.1). What a user has no

@@ -35,6 +35,7 @@ mod structure;
 mod transfer;
 mod tree;
 mod turns;
+mod vanished;
 
 use std::{sync::Arc, time::Duration};
 

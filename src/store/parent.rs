@@ -167,6 +167,7 @@ impl Account {
         let outcome = lease.run(Command::new("CREATE").mailbox(&mailbox)).await;
         drop(lease);
         let tree = self.fresh_tree().await?;
+        self.note_made(before, &tree, path);
         if let (Some(known), Some(made)) = (before.node(path), tree.node(path))
             && made.expected.is_some()
         {

@@ -42,6 +42,7 @@ impl Account {
             Ok(before) => before,
             Err(error) => return all(uids.iter().copied(), &error),
         };
+        let key = open.located.key.clone();
         outcomes.extend(self.expunge(&open, &before).await);
         // The connection may have been lost before or after: both steps can be taken again, and what is gone is gone.
         let cut: Flags = before
@@ -52,13 +53,14 @@ impl Account {
             })
             .collect();
         if !cut.is_empty() {
-            let key = open.located.key.clone();
             drop(open);
             let rest = self.open_for(id).await;
             // Under another key it need not be the same mailbox, and the UIDs could be others'.
             let rest = rest.map(|open| (open.located.key == key).then_some(open));
             self.remove_rest(rest, &cut, &mut outcomes).await;
         }
+        let removed = outcomes.iter().filter(|(_, outcome)| outcome.is_ok());
+        self.bury(&key, removed.map(|(uid, _)| *uid));
         outcomes
     }
 

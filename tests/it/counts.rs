@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::support::{
-    bridge::Bridge,
-    courier, cyrus, dovecot,
-    proxy::Proxy,
-    store::{COURIER, CYRUS, DOVECOT, Store},
+use crate::{
+    creation::form::Form,
+    support::{
+        bridge::Bridge,
+        courier, cyrus, dovecot,
+        proxy::Proxy,
+        store::{COURIER, CYRUS, DOVECOT, Store},
+    },
 };
 
 const ALL: [&str; 6] = [
@@ -212,4 +215,44 @@ async fn a_filter_may_be_said_together_with_a_list() {
         1
     );
     assert!(shown["cursor"].is_string());
+}
+
+/// Folders that the bridge makes say when; their names and places may change.
+async fn dates(store: &Store) {
+    let name = store.kind.name;
+    let date = async |path: &str| attributes(store, path, &[]).await.remove("Date");
+    let now = || chrono::Utc::now().format("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let before = now();
+    let body = json!({"folder": {"parentFolderPath": "/INBOX", "name": "made"}});
+    let made = store.json("POST", "folders", Some(body), 201).await;
+    assert_eq!(made["reference"]["path"], "/INBOX/made", "{name}");
+    let shown = date("/INBOX/made").await.unwrap();
+    assert!(before <= shown && shown <= now(), "{name} {shown}");
+    let folder = store.folder("/INBOX/made").await;
+    let body = json!({"name": "renamed"});
+    store
+        .json("PUT", &format!("{folder}/folderName"), Some(body), 200)
+        .await;
+    assert_eq!(date("/INBOX/renamed").await, Some(shown), "{name}");
+
+    let object = json!({"object": {"parentFolderPath": "/auto/matic"}});
+    let request = Form::new(&object).on(store.request("POST", "objects"));
+    request.send().await.expect(201);
+    assert!(date("/auto/matic").await >= Some(before.clone()), "{name}");
+    assert!(date("/auto").await >= Some(before), "{name}");
+
+    let mut witness = store.witness().await;
+    let foreign = store.mailbox(&["foreign"]);
+    witness.command(&format!("CREATE {foreign}")).await.ok();
+    for path in ["/foreign", "/INBOX", ""] {
+        assert_eq!(date(path).await, None, "{name} {path}");
+    }
+}
+
+#[tokio::test]
+async fn folders_made_through_the_bridge_have_a_date() {
+    dates(&Store::dovecot("folder_dates").await).await;
+    let server = courier::start().await;
+    dates(&Store::new(COURIER, server.imap, server.imap, "+15550100").await).await;
+    server.stop().await;
 }

@@ -2,7 +2,7 @@
 
 mod bulk;
 mod flags;
-mod form;
+pub(crate) mod form;
 mod forms;
 mod once;
 mod parents;

@@ -27,3 +27,4 @@ mod stalls;
 mod state;
 mod support;
 mod surface;
+mod vanished;

@@ -6,13 +6,19 @@
 //! | `revisions` | key of the entity | digest, value |
 //! | `aliases` | key of what is shown | time in µs, key of what is found, shown, found |
 //! | `correlated` | key of the creation | time in µs, digest, nonce, folder, outcome (object, path) |
+//! | `made` | key of the folder | time in µs |
+//! | `graves` | key of the object | time in µs, key of the account, object |
 //!
-//! Keys are those of `state::key`. A new schema gets the next number, and `load` a step from the one before.
+//! Keys are those of `state::key`. A new schema gets the next number, and `load` a step from the one before. A table that older
+//! versions do not know and can do without is none: where it is missing it is empty (`made`, `graves`).
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{
+    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
+    TableError,
+};
 
 use super::{
     journal::{Batch, Write},
@@ -20,8 +26,9 @@ use super::{
 };
 use crate::state::{
     Correlated, Outcome,
+    graves::Grave,
     key::Key,
-    records::{Alias, Records, first_counter, oldest},
+    records::{Alias, Made, Records, first_counter, oldest, oldest_grave},
     revisions::{HIGHEST, Shown},
 };
 
@@ -37,6 +44,7 @@ type StoredCreation = (
     &'static [u8],
     StoredOutcome,
 );
+type StoredGrave = (i64, KeyBytes, &'static [u8]);
 type StoredAlias = (i64, KeyBytes, &'static [u8], &'static [u8]);
 
 const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("cpm-bridge");
@@ -44,6 +52,8 @@ const REVISIONS: TableDefinition<'_, KeyBytes, (u64, u64)> = TableDefinition::ne
 const ALIASES: TableDefinition<'_, KeyBytes, StoredAlias> = TableDefinition::new("aliases");
 const CORRELATED: TableDefinition<'_, KeyBytes, StoredCreation> =
     TableDefinition::new("correlated");
+const MADE: TableDefinition<'_, KeyBytes, i64> = TableDefinition::new("made");
+const GRAVES: TableDefinition<'_, KeyBytes, StoredGrave> = TableDefinition::new("graves");
 
 /// What a file held.
 pub(super) struct Loaded {
@@ -62,6 +72,8 @@ pub(super) fn prepare(database: &Database) -> Result<(), redb::Error> {
         transaction.open_table(REVISIONS)?;
         transaction.open_table(ALIASES)?;
         transaction.open_table(CORRELATED)?;
+        transaction.open_table(MADE)?;
+        transaction.open_table(GRAVES)?;
     }
     Ok(transaction.commit()?)
 }
@@ -98,6 +110,8 @@ pub(super) fn load(database: &Database, now: DateTime<Utc>) -> Result<Loaded, Op
     loaded.revisions(&transaction, reserved)?;
     loaded.aliases(&transaction)?;
     loaded.creations(&transaction, now)?;
+    loaded.made(&transaction)?;
+    loaded.graves(&transaction, now)?;
     Ok(loaded)
 }
 
@@ -177,6 +191,63 @@ impl Loaded {
     }
 }
 
+impl Loaded {
+    fn made(&mut self, transaction: &ReadTransaction) -> Result<(), OpenError> {
+        let Some(table) = younger(transaction, MADE)? else {
+            return Ok(());
+        };
+        for entry in table.iter().map_err(redb::Error::from)? {
+            let (key, at) = entry.map_err(redb::Error::from)?;
+            let forgotten = self.records.remember_made(*key.value(), Made(at.value()));
+            self.first
+                .made
+                .extend(forgotten.into_iter().map(|key| (key, None)));
+        }
+        Ok(())
+    }
+
+    fn graves(
+        &mut self,
+        transaction: &ReadTransaction,
+        now: DateTime<Utc>,
+    ) -> Result<(), OpenError> {
+        let Some(table) = younger(transaction, GRAVES)? else {
+            return Ok(());
+        };
+        let oldest = oldest_grave(now);
+        for entry in table.iter().map_err(redb::Error::from)? {
+            let (key, stored) = entry.map_err(redb::Error::from)?;
+            let (at, account, object) = stored.value();
+            if at < oldest {
+                self.first.graves.insert(*key.value(), None);
+                continue;
+            }
+            let grave = Grave {
+                at,
+                account: *account,
+                object: object.to_vec(),
+            };
+            let forgotten = self.records.remember_grave(*key.value(), Arc::new(grave));
+            self.first
+                .graves
+                .extend(forgotten.into_iter().map(|key| (key, None)));
+        }
+        Ok(())
+    }
+}
+
+/// A table that a file of an older version has not.
+fn younger<K: redb::Key + 'static, V: redb::Value + 'static>(
+    transaction: &ReadTransaction,
+    table: TableDefinition<'_, K, V>,
+) -> Result<Option<ReadOnlyTable<K, V>>, OpenError> {
+    match transaction.open_table(table) {
+        Ok(table) => Ok(Some(table)),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(redb::Error::from(error).into()),
+    }
+}
+
 /// Writes a transaction; it is on the disk when this returns.
 pub(super) fn write(database: &Database, batch: &Batch) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
@@ -208,6 +279,26 @@ pub(super) fn write(database: &Database, batch: &Batch) -> Result<(), redb::Erro
         for (key, record) in &batch.correlated {
             match record {
                 Some(record) => drop(table.insert(key, stored_creation(record))?),
+                None => drop(table.remove(key)?),
+            }
+        }
+    }
+    if !batch.made.is_empty() {
+        let mut table = transaction.open_table(MADE)?;
+        for (key, made) in &batch.made {
+            match made {
+                Some(Made(at)) => drop(table.insert(key, at)?),
+                None => drop(table.remove(key)?),
+            }
+        }
+    }
+    if !batch.graves.is_empty() {
+        let mut table = transaction.open_table(GRAVES)?;
+        for (key, grave) in &batch.graves {
+            match grave {
+                Some(grave) => {
+                    drop(table.insert(key, (grave.at, &grave.account, &grave.object[..]))?);
+                }
                 None => drop(table.remove(key)?),
             }
         }

@@ -4,8 +4,9 @@ use std::{collections::HashMap, mem, sync::Arc};
 
 use crate::state::{
     Correlated,
+    graves::Grave,
     key::Key,
-    records::Alias,
+    records::{Alias, Made},
     revisions::{Change, HIGHEST, Shown},
 };
 
@@ -21,6 +22,8 @@ pub(super) struct Batch {
     pub(super) revisions: HashMap<Key, Write>,
     pub(super) aliases: HashMap<Key, Option<Arc<Alias>>>,
     pub(super) correlated: HashMap<Key, Option<Arc<Correlated>>>,
+    pub(super) made: HashMap<Key, Option<Made>>,
+    pub(super) graves: HashMap<Key, Option<Arc<Grave>>>,
     /// Values up to this may be given out once it is written.
     pub(super) reserved: Option<u64>,
     /// Whether it holds anything that is waited for.
@@ -45,7 +48,8 @@ impl Batch {
     }
 
     fn len(&self) -> usize {
-        self.revisions.len() + self.aliases.len() + self.correlated.len()
+        let good_to_know = self.made.len() + self.graves.len();
+        self.revisions.len() + self.aliases.len() + self.correlated.len() + good_to_know
     }
 
     fn is_empty(&self) -> bool {
@@ -142,6 +146,20 @@ impl Journal {
         }
     }
 
+    /// Nobody waits for it.
+    pub(super) fn made(&mut self, key: Key, made: Option<Made>) {
+        if self.has_room() {
+            self.pending.made.insert(key, made);
+        }
+    }
+
+    /// Nobody waits for it.
+    pub(super) fn grave(&mut self, key: Key, grave: Option<Arc<Grave>>) {
+        if self.has_room() {
+            self.pending.graves.insert(key, grave);
+        }
+    }
+
     /// Whether no restart can bring back a lower value for the key.
     pub(super) fn is_settled(&self, key: &Key, value: u64) -> bool {
         !self.lost
@@ -198,6 +216,13 @@ impl Journal {
         for (key, record) in &failed.correlated {
             let entry = self.pending.correlated.entry(*key);
             entry.or_insert_with(|| record.clone());
+        }
+        for (key, made) in &failed.made {
+            self.pending.made.entry(*key).or_insert(*made);
+        }
+        for (key, grave) in &failed.graves {
+            let entry = self.pending.graves.entry(*key);
+            entry.or_insert_with(|| grave.clone());
         }
         self.pending.reserved = self.pending.reserved.max(failed.reserved);
         self.pending.awaited |= failed.awaited;

@@ -20,12 +20,13 @@ use std::{
     thread::JoinHandle,
 };
 
+use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use redb::Database;
 
 pub use open::{OpenError, check};
 
-use super::{Correlated, Error, Revision, State, key::key};
+use super::{Correlated, Error, Revision, State, key::key, records::Made};
 use crate::clock;
 use open::Identity;
 use writer::Shared;
@@ -137,6 +138,36 @@ impl State for FileState {
                 journal.correlated(key, None);
             }
         });
+    }
+
+    fn made(&self, account: &str, entity: &[u8], at: DateTime<Utc>) {
+        let (key, made) = (key(account, entity), Made(at.timestamp_micros()));
+        self.shared.change(|records, journal| {
+            journal.made(key, Some(made));
+            for key in records.remember_made(key, made) {
+                journal.made(key, None);
+            }
+        });
+    }
+
+    fn made_at(&self, account: &str, entity: &[u8]) -> Option<DateTime<Utc>> {
+        let key = key(account, entity);
+        let Made(at) = self.shared.read(|records| records.made(&key))?;
+        DateTime::from_timestamp_micros(at)
+    }
+
+    fn bury(&self, account: &str, objects: &[Vec<u8>]) {
+        self.shared.change(|records, journal| {
+            for key in records.bury(account, objects, clock::now()) {
+                journal.grave(key, records.grave(&key).cloned());
+            }
+        });
+    }
+
+    fn buried(&self, account: &str, most: usize) -> Vec<Vec<u8>> {
+        let now = clock::now();
+        self.shared
+            .read(|records| records.buried(account, most, now))
     }
 
     fn commit(&self) -> BoxFuture<'_, Result<(), Error>> {

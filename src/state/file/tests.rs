@@ -18,7 +18,9 @@ use tokio::runtime;
 
 use super::*;
 use crate::state::{
-    CORRELATED_FOR, records,
+    BURIED_FOR, CORRELATED_FOR,
+    graves::Grave,
+    records,
     tests::{creation, in_file, outcome},
 };
 
@@ -53,6 +55,9 @@ async fn everything_outlives_a_restart() {
     state.correlate("a", b"intent", creation("other"));
     state.correlate("a", b"failed", creation("third"));
     state.forget_correlated("a", b"failed");
+    let made = DateTime::from_timestamp_micros(7).unwrap();
+    state.made("a", b"x", made);
+    state.bury("a", &[b"first".to_vec(), b"second".to_vec()]);
     drop(state);
 
     let state = in_file(&file).await;
@@ -65,6 +70,58 @@ async fn everything_outlives_a_restart() {
     assert_eq!(state.correlated("a", b"done"), Some(done));
     assert_eq!(state.correlated("a", b"intent").unwrap().nonce, "other");
     assert_eq!(state.correlated("a", b"failed"), None);
+    assert_eq!(state.made_at("a", b"x"), Some(made));
+    assert_eq!(state.buried("a", 9), [&b"second"[..], b"first"]);
+}
+
+/// Files of this schema were made before these tables were.
+#[tokio::test]
+async fn a_file_without_the_younger_tables_gets_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = path(&directory);
+    drop(in_file(&file).await);
+    let (database, _) = open::open(&file).unwrap();
+    let transaction = database.begin_write().unwrap();
+    for table in ["made", "graves"] {
+        let table: redb::TableDefinition<'_, &[u8; 16], i64> = redb::TableDefinition::new(table);
+        assert!(transaction.delete_table(table).unwrap_or(true));
+    }
+    transaction.commit().unwrap();
+    drop(database);
+    for round in 1..=2 {
+        let state = in_file(&file).await;
+        assert_eq!(state.buried("a", 9).len(), round - 1);
+        state.bury("a", &[vec![u8::try_from(round).unwrap()]]);
+        state.made("a", b"x", clock::now());
+    }
+}
+
+#[tokio::test]
+async fn deletions_of_last_month_are_removed_from_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = path(&directory);
+    let grave = |at: DateTime<Utc>| {
+        Some(Arc::new(Grave {
+            at: at.timestamp_micros(),
+            account: [0; 16],
+            object: Vec::new(),
+        }))
+    };
+    let mut batch = journal::Batch::default();
+    let old = clock::now() - BURIED_FOR;
+    batch.graves.insert([1; 16], grave(old));
+    batch.graves.insert([2; 16], grave(clock::now()));
+    let (database, _) = open::open(&file).unwrap();
+    database::write(&database, &batch).unwrap();
+    drop(database);
+    let expired = || {
+        let (database, _) = open::open(&file).unwrap();
+        let first = database::load(&database, clock::now()).unwrap().first;
+        first.graves.len()
+    };
+    assert_eq!(expired(), 1);
+    drop(in_file(&file).await);
+    assert_eq!(expired(), 0);
 }
 
 #[tokio::test]

@@ -1,0 +1,283 @@
+//! Objects that are gone: what was deleted through the bridge, and on a store with QRESYNC what others have expunged
+//! (contract §4.2, §4.7, §7.1).
+//!
+//! The store need not remember every expunge, nor for how long, and may name what nobody has seen (RFC 7162 §3.2.5.1): more may be
+//! said than is true of messages that never were, never of one that is there.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a server may say more than was asked, and codes are many: what is not named does not matter here"
+)]
+
+use std::{
+    collections::{HashMap, HashSet},
+    ops::RangeInclusive,
+};
+
+use super::{
+    Account, Error,
+    id::{MailboxKey, ObjectId},
+    objects::{found, search},
+    tree::{Node, Tree},
+};
+use crate::{
+    imap::{
+        self, Command, Item, MailboxName, UidSet,
+        capability::Listing,
+        connection::Mode,
+        pool::Lease,
+        response::{MailboxStatus, Untagged},
+    },
+    nms,
+};
+
+/// Longest UID set of one command, in bytes.
+const LONGEST_SET: usize = 8 << 10;
+/// Most commands in one folder: one full of holes does not keep a client waiting for all of them.
+const MOST_SETS: usize = 4;
+/// Most objects of a folder that are remembered when it is removed.
+const MOST_OF_FOLDER: usize = 10_000;
+
+impl Account {
+    /// References of objects that were deleted, the newest first, at most so many: those deleted through the bridge by time, then
+    /// those the store tells of, folder by folder, the newest UID first. Never one that was moved through the bridge.
+    ///
+    /// # Errors
+    /// What the store's answers mean.
+    pub async fn vanished(
+        &self,
+        urls: &nms::Urls,
+        most: usize,
+    ) -> Result<nms::ObjectReferenceList, Error> {
+        let mut gone = self.store.state.buried(&self.scope(), most);
+        if gone.len() < most && self.pool.capabilities()?.vanished() {
+            let tree = self.fresh_tree().await?;
+            match self.expunged(&tree, &mut gone, most).await {
+                // A connection that was lost is no reason not to look.
+                Err(Error::Unavailable(_)) => self.expunged(&tree, &mut gone, most).await?,
+                outcome => outcome?,
+            }
+        }
+        let objects = gone.iter().filter_map(|bytes| ObjectId::from_bytes(bytes));
+        let references = objects.map(|object| nms::Reference {
+            resource_url: urls.object(&self.seal.object(&object)),
+            path: None,
+        });
+        Ok(nms::ObjectReferenceList {
+            object_reference: references.collect(),
+        })
+    }
+
+    /// Remembers that messages of a mailbox were deleted through the bridge.
+    pub(super) fn bury(&self, key: &MailboxKey, uids: impl IntoIterator<Item = u32>) {
+        let objects: Vec<Vec<u8>> = uids
+            .into_iter()
+            .map(|uid| self.known_as(key, uid))
+            .collect();
+        if !objects.is_empty() {
+            self.store.state.bury(&self.scope(), &objects);
+        }
+    }
+
+    /// The bytes of the id that clients know an object by: another one than its place makes, if it was moved here.
+    fn known_as(&self, key: &MailboxKey, uid: u32) -> Vec<u8> {
+        let at = |mailbox| ObjectId { mailbox, uid }.to_bytes();
+        let here = at(self.shown_key(key));
+        let state = &self.store.state;
+        let shown = |found: &[u8]| state.shown(&self.scope(), found);
+        shown(&here)
+            .or_else(|| shown(&at(key.clone())))
+            .unwrap_or(here)
+    }
+
+    /// UIDs of the objects of folders, before these are removed; of those that can be read, and not too many.
+    pub(super) async fn doomed(&self, tree: &Tree, path: &str) -> Vec<(MailboxKey, Vec<u32>)> {
+        let mut doomed = Vec::new();
+        let mut room = MOST_OF_FOLDER;
+        for (_, node) in tree.subtree(path) {
+            let Some(expected) = &node.expected else {
+                continue;
+            };
+            let Ok(command) = self.all_uids() else {
+                break;
+            };
+            if room == 0 {
+                break;
+            }
+            let read = self.pool.read_in(&node.mailbox, expected, command).await;
+            if let Ok(Some((_, completion))) = read {
+                let mut uids = found(completion.untagged);
+                uids.truncate(room);
+                room -= uids.len();
+                doomed.push((node.key.clone(), uids));
+            }
+        }
+        doomed
+    }
+
+    fn all_uids(&self) -> Result<Command, Error> {
+        let command = Command::new("UID SEARCH");
+        Ok(if self.pool.capabilities()?.extended_search() {
+            command.atom("RETURN (ALL) ALL")
+        } else {
+            command.atom("ALL")
+        })
+    }
+
+    /// Adds what the store remembers of expunges (RFC 7162 §3.2.6).
+    async fn expunged(
+        &self,
+        tree: &Tree,
+        gone: &mut Vec<Vec<u8>>,
+        most: usize,
+    ) -> Result<(), Error> {
+        let mut known: HashSet<Vec<u8>> = gone.iter().cloned().collect();
+        let holey = self.with_holes(tree).await?;
+        if holey.is_empty() {
+            return Ok(());
+        }
+        let lease = self.pool.write(&[]).await?;
+        lease.run(Command::new("ENABLE").atom("QRESYNC")).await?;
+        for (node, uid_next) in holey {
+            if gone.len() >= most {
+                break;
+            }
+            let all = self.all_uids()?;
+            for uid in expunged_of(&lease, node, uid_next, most, all).await? {
+                let object = self.known_as(&node.key, uid);
+                let here = ObjectId {
+                    mailbox: self.shown_key(&node.key),
+                    uid,
+                };
+                let moved = self.store.state.found(&self.scope(), &here.to_bytes());
+                if moved.is_none() && gone.len() < most && known.insert(object.clone()) {
+                    gone.push(object);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Mailboxes that have fewer messages than they have given out UIDs, each with its UIDNEXT.
+    async fn with_holes<'a>(&self, tree: &'a Tree) -> Result<Vec<(&'a Node, u32)>, Error> {
+        let mut status: HashMap<MailboxName, MailboxStatus> = HashMap::new();
+        let items = "(MESSAGES UIDNEXT UIDVALIDITY)";
+        let nodes = tree.subtree("").map(|(_, node)| node);
+        let nodes: Vec<&Node> = nodes.filter(|node| node.expected.is_some()).collect();
+        if self.pool.capabilities()?.listing() == Listing::WithStatus {
+            let list = Command::new("LIST").string("").string("*");
+            let command = list.atom("RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY))");
+            status.extend(said(self.pool.read_outside(command).await?.untagged));
+        } else {
+            for node in &nodes {
+                let command = Command::new("STATUS").mailbox(&node.mailbox).atom(items);
+                match self.pool.read_outside(command).await {
+                    Ok(completion) => status.extend(said(completion.untagged)),
+                    // Gone since, or not to be read.
+                    Err(imap::Error::No { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        let holey = nodes.into_iter().filter_map(|node| {
+            let status = status.get(&node.mailbox)?;
+            let expected = node.expected.as_ref()?;
+            let uid_next = status.uid_next?;
+            let same = status.uid_validity == Some(expected.uid_validity);
+            let has_holes = uid_next.saturating_sub(1) > status.messages?;
+            (same && has_holes).then_some((node, uid_next))
+        });
+        Ok(holey.collect())
+    }
+}
+
+fn said(untagged: Vec<Untagged>) -> impl Iterator<Item = (MailboxName, MailboxStatus)> {
+    untagged.into_iter().filter_map(|data| match data {
+        Untagged::MailboxStatus(status) => Some((status.mailbox.clone()?, status)),
+        _ => None,
+    })
+}
+
+/// UIDs of a mailbox that the store says were expunged, the newest first; none when it is not the one that is meant.
+///
+/// Asked is only for UIDs that are not there: whoever asks for all is told of every message that has ever changed as well.
+async fn expunged_of(
+    lease: &Lease,
+    node: &Node,
+    uid_next: u32,
+    most: usize,
+    all: Command,
+) -> Result<Vec<u32>, Error> {
+    let Some(expected) = &node.expected else {
+        return Ok(Vec::new());
+    };
+    let opened = lease.open_mailbox(&node.mailbox, expected, Mode::Examine);
+    match opened.await {
+        Ok(selected) if expected.is(&selected) && lease.has_mod_seq() => {}
+        Ok(_) | Err(imap::Error::No { .. }) => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    }
+    let mut there = search(lease, all).await?;
+    there.sort_unstable();
+    let mut gone = Vec::new();
+    let sets = UidSet::between(&there, uid_next).split(LONGEST_SET);
+    for set in sets.iter().rev().take(MOST_SETS) {
+        let items = [Item::Fixed("UID")];
+        let command = Command::new("UID FETCH").uids(set).items(&items);
+        let command = command.atom("(CHANGEDSINCE 1 VANISHED)");
+        let untagged = lease.run(command).await?.untagged;
+        gone.extend(newest(untagged, &there, uid_next, most - gone.len()));
+        if gone.len() >= most {
+            break;
+        }
+    }
+    Ok(gone)
+}
+
+/// What has vanished, the newest first, each once, and nothing that is there or was never given out.
+fn newest(untagged: Vec<Untagged>, there: &[u32], uid_next: u32, most: usize) -> Vec<u32> {
+    let mut ranges: Vec<RangeInclusive<u32>> = Vec::new();
+    for data in untagged {
+        if let Untagged::Vanished { uids, .. } = data {
+            ranges.extend(uids);
+        }
+    }
+    ranges.sort_unstable_by_key(|range| std::cmp::Reverse(*range.end()));
+    let mut below = uid_next;
+    let mut gone = Vec::new();
+    for range in ranges {
+        for uid in (*range.start()..=*range.end().min(&below.saturating_sub(1))).rev() {
+            if gone.len() >= most || uid == 0 {
+                break;
+            }
+            below = uid;
+            if there.binary_search(&uid).is_err() {
+                gone.push(uid);
+            }
+        }
+    }
+    gone
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_or_never_was_has_not_vanished() {
+        let vanished = |uids: Vec<RangeInclusive<u32>>| Untagged::Vanished {
+            earlier: true,
+            uids,
+        };
+        let gone = |most| {
+            let untagged = vec![
+                vanished(vec![1..=3, 7..=u32::MAX]),
+                Untagged::Exists(4),
+                vanished(vec![0..=0, 3..=5, 2..=3]),
+            ];
+            newest(untagged, &[2, 8], 10, most)
+        };
+        assert_eq!(gone(100), [9, 7, 5, 4, 3, 1]);
+        assert_eq!(gone(3), [9, 7, 5]);
+        assert_eq!(newest(vec![vanished(vec![1..=9])], &[], 1, 9), [0; 0]);
+    }
+}
