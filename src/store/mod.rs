@@ -17,6 +17,8 @@ mod folders;
 pub mod id;
 mod letter;
 mod locate;
+mod many;
+mod marking;
 mod measure;
 mod names;
 mod objects;
@@ -26,6 +28,8 @@ mod payload;
 mod place;
 mod prove;
 mod refusal;
+mod removal;
+mod sets;
 mod structure;
 mod transfer;
 mod tree;
@@ -42,6 +46,7 @@ pub use budget::Budget;
 pub use create::Creation;
 pub use error::Error;
 pub use letter::{Attachment, AttachmentBytes, EntityScan, FoundOf, Octets, needs_scan};
+pub use many::{Objects, Operation};
 
 use crate::{
     clock,
