@@ -6,6 +6,7 @@
 //! * Nothing that names a box, a folder or an object is logged.
 
 mod base_url;
+mod conditions;
 mod creation;
 mod error;
 mod folders;
@@ -14,6 +15,8 @@ mod measure;
 mod multipart;
 mod negotiation;
 mod objects;
+mod payload;
+mod representation;
 mod surface;
 mod upload;
 
@@ -28,7 +31,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 use tracing::{Instrument, error, error_span, info};
 
-use self::{creation::Posted, error::Failure, upload::Form};
+use self::{
+    conditions::Conditions, creation::Posted, error::Failure, representation::Wanted, upload::Form,
+};
 pub use self::{
     http::{Body, BodyError},
     surface::{Route, SURFACE},
@@ -77,6 +82,7 @@ pub(crate) struct Call {
     sent: Format,
     /// What the client wants to be answered in; without a wish it is what it has sent.
     wanted: Option<Format>,
+    conditions: Conditions,
     limits: LimitsConfig,
 }
 
@@ -182,8 +188,8 @@ impl Service {
     ) -> Response<Body> {
         let started = Instant::now();
         let id = http::request_id(request.headers());
-        let method = http::method_of(&request);
-        let format = negotiation::for_failures(request.headers());
+        let method = request.method().clone();
+        let wanted = Wanted::read(request.headers());
         let matched = self.matched(request.uri().path());
         let (route, name) = matched.map_or((None, "unmatched"), |(matched, name)| {
             (Some(matched.route), name)
@@ -199,7 +205,8 @@ impl Service {
             error!("a handler panicked");
             Err(Failure::service(StatusCode::INTERNAL_SERVER_ERROR))
         });
-        let mut response = answer.unwrap_or_else(|failure| http::failure(&failure, format));
+        let response = answer.unwrap_or_else(|failure| http::failure(&failure, wanted.format));
+        let mut response = representation::finished(response, &wanted).await;
         if method == Method::HEAD {
             response = http::without_body(response);
         }
@@ -253,6 +260,7 @@ impl Service {
             credentials,
             urls: Urls::new(&base, store.name(), &matched.box_segment),
             wanted,
+            conditions: Conditions::read(&parts.headers)?,
             parts,
         };
         dispatch(arriving, body, matched.route, matched.parameters).await
@@ -294,6 +302,7 @@ struct Arriving<'a> {
     credentials: Credentials,
     urls: Urls,
     wanted: Option<Format>,
+    conditions: Conditions,
     parts: Parts,
 }
 
@@ -347,6 +356,7 @@ impl<'a> Arriving<'a> {
             body,
             sent,
             wanted: self.wanted,
+            conditions: self.conditions,
             limits: self.settings.limits.clone(),
         })
     }
@@ -396,11 +406,9 @@ async fn dispatch(
         Route::ObjectFlags => {
             objects::flags(arriving.with_document(body).await?, take("object")).await
         }
-        Route::Payload => {
-            objects::whole_payload(arriving.with_document(body).await?, take("object")).await
-        }
+        Route::Payload => payload::whole(arriving.with_document(body).await?, take("object")).await,
         Route::PayloadPart => {
-            objects::payload_part(
+            payload::part(
                 arriving.with_document(body).await?,
                 take("object"),
                 take("part"),

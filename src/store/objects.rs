@@ -5,7 +5,7 @@
 )]
 
 use super::{
-    Account, Error,
+    Account, Error, Precondition,
     id::fingerprint,
     locate::Located,
     refusal::Right,
@@ -17,7 +17,7 @@ use crate::{
         self, Command, Flag, UidSet,
         capability::Deletion,
         pool::Lease,
-        response::{ExtendedSearch, Untagged},
+        response::{Code, ExtendedSearch, Untagged},
     },
     nms, task,
 };
@@ -59,31 +59,43 @@ impl Account {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Forbidden`] when the store lets it be flagged but not expunged (the flag is taken back),
-    /// [`Error::Unsupported`] when others' flagged messages would go with it.
-    pub async fn delete_object(&self, id: &str) -> Result<(), Error> {
+    /// [`Error::Unsupported`] when others' flagged messages would go with it, [`Error::PreconditionFailed`].
+    pub async fn delete_object(&self, id: &str, precondition: Precondition) -> Result<(), Error> {
         let (account, id) = (self.clone(), id.to_owned());
         finish(task::spawn(async move {
-            Box::pin(account.delete_now(&id)).await
+            Box::pin(account.delete_now(&id, &precondition)).await
         }))
         .await
     }
 
-    pub(super) async fn delete_now(&self, id: &str) -> Result<(), Error> {
+    pub(super) async fn delete_now(
+        &self,
+        id: &str,
+        precondition: &Precondition,
+    ) -> Result<(), Error> {
         let (located, lease, _) = self.write_object(id).await?;
         let before = self.flags_in(&lease, &located).await?;
         self.visible(&before.flags)?;
-        match self.expunge(&lease, &located, &before).await {
+        let since = self.as_demanded(precondition, &located, &before).await?;
+        match self.expunge_if(&lease, &located, &before, since).await {
             // The connection may have been lost before or after: both steps can be taken again, and what is gone is gone.
             Err(error @ (Error::Unavailable(_) | Error::Timeout)) => {
                 drop(lease);
-                self.delete_rest(id, &before).await.map_err(|_| error)
+                self.delete_rest(id, &before, precondition)
+                    .await
+                    .map_err(|_| error)
             }
             outcome => outcome,
         }
     }
 
     /// The rest of a removal that was cut off: the object was there when it began.
-    async fn delete_rest(&self, id: &str, before: &Seen) -> Result<(), Error> {
+    async fn delete_rest(
+        &self,
+        id: &str,
+        before: &Seen,
+        precondition: &Precondition,
+    ) -> Result<(), Error> {
         let (located, lease, _) = match self.write_object(id).await {
             Err(Error::NotFound) => return Ok(()),
             found => found?,
@@ -91,6 +103,10 @@ impl Account {
         match self.flags_in(&lease, &located).await {
             Err(Error::NotFound) => Ok(()),
             Err(error) => Err(error),
+            // Another client has changed it: whether before the removal began, nobody can say.
+            Ok(now) if precondition.depends() && !differ_by_deleted(before, &now) => {
+                Err(Error::PreconditionFailed)
+            }
             Ok(_) => self.expunge(&lease, &located, before).await,
         }
     }
@@ -102,6 +118,20 @@ impl Account {
         located: &Located,
         before: &Seen,
     ) -> Result<(), Error> {
+        self.expunge_if(lease, located, before, None).await
+    }
+
+    /// The same, if MODSEQ is not above this one where one is given.
+    ///
+    /// # Errors
+    /// [`Error::PreconditionFailed`] when it is, and else as for [`Self::delete_object`].
+    async fn expunge_if(
+        &self,
+        lease: &Lease,
+        located: &Located,
+        before: &Seen,
+        unchanged_since: Option<u64>,
+    ) -> Result<(), Error> {
         let one = UidSet::one(located.uid);
         let deletion = self.pool.capabilities()?.deletion();
         if deletion == Deletion::GuardedExpunge {
@@ -112,18 +142,23 @@ impl Account {
             }
         }
         let deleted = [Flag::parse("\\Deleted").map_err(|_| Error::Internal("flag".to_owned()))?];
-        let store = |sign: &'static str| {
-            Command::new("UID STORE")
-                .uids(&one)
-                .atom(sign)
-                .flags(&deleted)
-        };
+        let store = || Command::new("UID STORE").uids(&one);
         let mailbox = &located.mailbox;
-        if let Err(refusal) = lease.run(store("+FLAGS")).await {
-            let right = Right::DeleteMessage;
-            return Err(self
-                .refused_change(lease, mailbox, right, Some(refusal))
-                .await);
+        let conditional = match unchanged_since {
+            Some(mod_seq) => store().unchanged_since(mod_seq),
+            None => store(),
+        };
+        match lease.run(conditional.atom("+FLAGS").flags(&deleted)).await {
+            Ok(completion) if matches!(completion.code, Some(Code::Modified(_))) => {
+                return Err(Error::PreconditionFailed);
+            }
+            Ok(_) => {}
+            Err(refusal) => {
+                let right = Right::DeleteMessage;
+                return Err(self
+                    .refused_change(lease, mailbox, right, Some(refusal))
+                    .await);
+            }
         }
         let expunge = match deletion {
             Deletion::UidExpunge => Command::new("UID EXPUNGE").uids(&one),
@@ -143,7 +178,7 @@ impl Account {
                     .iter()
                     .any(|flag| flag.eq_ignore_ascii_case("\\Deleted"))
                 {
-                    lease.run(store("-FLAGS")).await?;
+                    lease.run(store().atom("-FLAGS").flags(&deleted)).await?;
                 }
                 Err(self
                     .refused_change(lease, mailbox, Right::Expunge, outcome.err())
@@ -212,6 +247,19 @@ impl Account {
         let completion = lease.run(flags_only(located, &items)).await?;
         seen(completion, located.uid, &items)
     }
+}
+
+/// Whether flags are the same but for `\Deleted`, which a removal sets.
+fn differ_by_deleted(before: &Seen, now: &Seen) -> bool {
+    let others = |seen: &Seen| {
+        let flags = seen.flags.iter().map(|flag| flag.to_ascii_lowercase());
+        let mut flags: Vec<String> = flags
+            .filter(|flag| !matches!(flag.as_str(), "\\deleted" | "\\recent"))
+            .collect();
+        flags.sort();
+        flags
+    };
+    others(before) == others(now)
 }
 
 /// Waits for work that must not end with the request that caused it.
