@@ -7,6 +7,7 @@
 
 mod base_url;
 mod conditions;
+mod cors;
 mod creation;
 mod error;
 mod folders;
@@ -40,7 +41,7 @@ pub use self::{
 };
 use crate::{
     auth::{self, Access},
-    config::{LimitsConfig, Network},
+    config::{CorsConfig, LimitsConfig, Network},
     identity::{BoxId, BoxRules, Credentials},
     nms::{Urls, encode::Format},
     spool::Spool,
@@ -56,6 +57,8 @@ pub struct Settings {
     pub base_path: String,
     /// Proxies whose Forwarded and X-Forwarded-* are believed.
     pub trusted_proxies: Vec<Network>,
+    /// Web applications that may ask.
+    pub cors: CorsConfig,
     /// What a client can run into.
     pub limits: LimitsConfig,
     /// Where uploads wait.
@@ -190,6 +193,7 @@ impl Service {
         let id = http::request_id(request.headers());
         let method = request.method().clone();
         let wanted = Wanted::read(request.headers());
+        let asking = cors::Asking::read(&method, request.headers());
         let matched = self.matched(request.uri().path());
         let (route, name) = matched.map_or((None, "unmatched"), |(matched, name)| {
             (Some(matched.route), name)
@@ -209,6 +213,9 @@ impl Service {
         let mut response = representation::finished(response, &wanted).await;
         if method == Method::HEAD {
             response = http::without_body(response);
+        }
+        if !self.settings.cors.origins.is_empty() {
+            cors::tell(&self.settings.cors, &asking, &mut response);
         }
         response.headers_mut().insert(http::REQUEST_ID, id);
         let duration = started.elapsed();
@@ -442,6 +449,7 @@ mod tests {
             public_url: None,
             base_path: "/phone".to_owned(),
             trusted_proxies: Vec::new(),
+            cors: CorsConfig::default(),
             limits: LimitsConfig::default(),
             spool: Spool::new(std::env::temp_dir(), 0).unwrap(),
         };

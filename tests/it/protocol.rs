@@ -2,6 +2,7 @@
 
 mod compression;
 mod conditions;
+mod origins;
 mod ranges;
 
 use crate::support::{
