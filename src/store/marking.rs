@@ -31,12 +31,12 @@ pub(super) struct Marking {
 }
 
 impl Marking {
-    fn sign(&self) -> &'static str {
+    pub(super) fn sign(&self) -> &'static str {
         if self.add { "+FLAGS" } else { "-FLAGS" }
     }
 
     /// The first flag that is not as it should be.
-    fn missed(&self, now: &[String]) -> Option<&Flag> {
+    pub(super) fn missed(&self, now: &[String]) -> Option<&Flag> {
         without_effect(&self.flags, now, self.add)
     }
 }

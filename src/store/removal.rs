@@ -1,13 +1,13 @@
 //! Objects taken away for good, one or many of a mailbox, and nothing else with them.
 
 use super::{
-    Account, Error,
+    Account, Error, Precondition,
     objects::{finish, search},
     refusal::Right,
     sets::{Flags, Open, Outcomes, all, flags_of, sets_of},
 };
 use crate::{
-    imap::{self, Command, Flag, UidSet, capability::Deletion},
+    imap::{self, Command, Flag, UidSet, capability::Deletion, response::Code},
     task,
 };
 
@@ -19,20 +19,58 @@ impl Account {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Forbidden`] when the store lets it be flagged but not expunged (the flag is taken back),
-    /// [`Error::Unsupported`] when others' flagged messages would go with it.
-    pub async fn delete_object(&self, id: &str) -> Result<(), Error> {
+    /// [`Error::Unsupported`] when others' flagged messages would go with it, [`Error::PreconditionFailed`].
+    pub async fn delete_object(&self, id: &str, precondition: Precondition) -> Result<(), Error> {
         let (account, id) = (self.clone(), id.to_owned());
         finish(task::spawn(async move {
-            Box::pin(account.delete_now(&id)).await
+            Box::pin(account.delete_now(&id, &precondition)).await
         }))
         .await
     }
 
-    pub(super) async fn delete_now(&self, id: &str) -> Result<(), Error> {
+    pub(super) async fn delete_now(
+        &self,
+        id: &str,
+        precondition: &Precondition,
+    ) -> Result<(), Error> {
         let open = self.open_for(id).await?;
         let uid = open.located.uid;
-        let outcome = self.remove(id, open, &[uid]).await.remove(&uid);
-        outcome.unwrap_or(Err(Error::NotFound)).map(drop)
+        let outcomes = if *precondition == Precondition::default() {
+            self.remove(id, open, &[uid]).await
+        } else {
+            let before = self.flag_if(&open, precondition).await?;
+            self.remove_present(id, open, before).await
+        };
+        let outcome = outcomes.into_iter().find(|(removed, _)| *removed == uid);
+        outcome.map_or(Err(Error::NotFound), |(_, outcome)| outcome.map(drop))
+    }
+
+    /// That the object is as it has to be; where the store can hold on to that, it is flagged `\Deleted` as it was so. Its flags before
+    /// that.
+    async fn flag_if(&self, open: &Open, precondition: &Precondition) -> Result<Flags, Error> {
+        let before = self.flags_in(&open.lease, &open.located).await?;
+        self.visible(&before.flags)?;
+        let since = self
+            .as_demanded(precondition, &open.located, &before)
+            .await?;
+        if let Some(since) = since {
+            let one = UidSet::one(open.located.uid);
+            let command = Command::new("UID STORE").uids(&one).unchanged_since(since);
+            match open.lease.run(flagged(command, "+FLAGS")?).await {
+                Ok(completion) if matches!(completion.code, Some(Code::Modified(_))) => {
+                    return Err(Error::PreconditionFailed);
+                }
+                Ok(_) => {}
+                Err(refusal) => {
+                    let right = Right::DeleteMessage;
+                    let mailbox = &open.located.mailbox;
+                    return Err(self
+                        .refused_change(&open.lease, mailbox, right, Some(refusal))
+                        .await);
+                }
+            }
+        }
+        Ok([(open.located.uid, before.flags)].into())
     }
 
     /// Takes messages of a mailbox away that was opened by the object of that id.
@@ -42,6 +80,13 @@ impl Account {
             Ok(before) => before,
             Err(error) => return all(uids.iter().copied(), &error),
         };
+        outcomes.extend(self.remove_present(id, open, before).await);
+        outcomes
+    }
+
+    /// The same of messages that are there, with the flags they had before.
+    async fn remove_present(&self, id: &str, open: Open, before: Flags) -> Outcomes {
+        let mut outcomes = Outcomes::new();
         outcomes.extend(self.expunge(&open, &before).await);
         // The connection may have been lost before or after: both steps can be taken again, and what is gone is gone.
         let cut: Flags = before
@@ -194,9 +239,10 @@ fn is_deleted(flags: &[String]) -> bool {
 
 /// The STORE of `\Deleted`.
 fn store(sign: &'static str, set: &UidSet) -> Result<Command, Error> {
+    flagged(Command::new("UID STORE").uids(set), sign)
+}
+
+fn flagged(command: Command, sign: &'static str) -> Result<Command, Error> {
     let deleted = [Flag::parse("\\Deleted").map_err(|_| Error::Internal("flag".to_owned()))?];
-    Ok(Command::new("UID STORE")
-        .uids(set)
-        .atom(sign)
-        .flags(&deleted))
+    Ok(command.atom(sign).flags(&deleted))
 }

@@ -21,6 +21,7 @@ mod metrics;
 mod objects;
 mod odd;
 mod pool;
+mod protocol;
 mod smoke;
 mod stalls;
 mod state;
