@@ -14,6 +14,7 @@ mod measure;
 mod multipart;
 mod negotiation;
 mod objects;
+mod openapi;
 mod surface;
 mod upload;
 
@@ -63,6 +64,8 @@ pub struct Service {
     settings: Settings,
     stores: HashMap<String, (Arc<Store>, BoxRules)>,
     router: matchit::Router<usize>,
+    /// Path of the surface's description.
+    description: String,
 }
 
 /// One request that may reach the store.
@@ -167,6 +170,7 @@ impl Service {
             .map(|(store, rules)| (store.name().to_owned(), (store, rules)))
             .collect();
         Ok(Self {
+            description: format!("{}{}", settings.base_path, openapi::PATH),
             settings,
             stores,
             router,
@@ -184,10 +188,7 @@ impl Service {
         let id = http::request_id(request.headers());
         let method = http::method_of(&request);
         let format = negotiation::for_failures(request.headers());
-        let matched = self.matched(request.uri().path());
-        let (route, name) = matched.map_or((None, "unmatched"), |(matched, name)| {
-            (Some(matched.route), name)
-        });
+        let (operation, name) = self.names(request.uri().path(), &method);
         // As loud as a line can be: the id is on each, whatever the level.
         let span = error_span!("request", request.id = id.to_str().unwrap_or_default());
         let answer = AssertUnwindSafe(self.answer(request, peer, secure))
@@ -205,7 +206,6 @@ impl Service {
         }
         response.headers_mut().insert(http::REQUEST_ID, id);
         let duration = started.elapsed();
-        let operation = measure::operation(route, &method);
         measure::answered(operation, response.status(), duration);
         info!(
             target: "access",
@@ -217,6 +217,18 @@ impl Service {
         response
     }
 
+    /// What a request is called in metrics and in logs.
+    fn names(&self, path: &str, method: &Method) -> (&'static str, &'static str) {
+        if path == self.description {
+            return (openapi::operation(method), openapi::NAME);
+        }
+        let matched = self.matched(path);
+        let (route, name) = matched.map_or((None, "unmatched"), |(matched, name)| {
+            (Some(matched.route), name)
+        });
+        (measure::operation(route, method), name)
+    }
+
     async fn answer(
         &self,
         request: Request<Incoming>,
@@ -224,6 +236,10 @@ impl Service {
         secure: bool,
     ) -> Result<Response<Body>, Failure> {
         let (parts, body) = request.into_parts();
+        if parts.uri.path() == self.description {
+            let refused = unsupported(&parts, openapi::METHODS);
+            return Ok(refused.unwrap_or_else(|| openapi::answer(&parts.headers)));
+        }
         let unknown = || Failure::not_found("Request-URI");
         let (matched, _) = self.matched(parts.uri.path()).ok_or_else(unknown)?;
         let (store, rules) = self.stores.get(&matched.store).ok_or_else(unknown)?;

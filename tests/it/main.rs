@@ -19,6 +19,7 @@ mod memory;
 mod metrics;
 mod objects;
 mod odd;
+mod openapi;
 mod pool;
 mod smoke;
 mod stalls;

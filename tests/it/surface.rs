@@ -41,10 +41,16 @@ const ASKED: &[(&str, &str, &str, &[Ask])] = &[
     ("PUT", "/folders/{folder}/folderName", "put_folder_name", folders::PUT_FOLDER_NAME),
 ];
 
-type Pairs = BTreeSet<(String, String)>;
+pub(crate) type Pairs = BTreeSet<(String, String)>;
+
+/// Method, path and snapshot of all that is asked.
+pub(crate) fn asked() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    let asked = ASKED.iter();
+    asked.map(|(method, path, name, _)| (*method, *path, *name))
+}
 
 /// Method and path with nameless parameters.
-fn pair(method: &str, path: &str) -> (String, String) {
+pub(crate) fn pair(method: &str, path: &str) -> (String, String) {
     let mut nameless = String::new();
     let mut inside = false;
     for character in path.chars() {
@@ -58,7 +64,7 @@ fn pair(method: &str, path: &str) -> (String, String) {
 }
 
 /// All there is.
-fn surface() -> Pairs {
+pub(crate) fn surface() -> Pairs {
     let resources = SURFACE.iter();
     resources
         .flat_map(|(path, _, _, methods)| methods.iter().map(|method| pair(method, path)))
