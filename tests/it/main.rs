@@ -20,6 +20,7 @@ mod memory;
 mod metrics;
 mod objects;
 mod odd;
+mod openapi;
 mod pool;
 mod protocol;
 mod smoke;
