@@ -6,6 +6,7 @@
 //! * Nothing that names a box, a folder or an object is logged.
 
 mod base_url;
+mod bulk;
 mod conditions;
 mod cors;
 mod creation;
@@ -319,6 +320,11 @@ impl<'a> Arriving<'a> {
         if !matches!(self.parts.method, Method::POST | Method::PUT) {
             return self.without_document(body).await;
         }
+        self.with_any_document(body).await
+    }
+
+    /// With its body, whatever the method.
+    async fn with_any_document(self, body: Incoming) -> Result<Call, Failure> {
         let sent = if body.is_end_stream() {
             None
         } else {
@@ -404,6 +410,9 @@ async fn dispatch(
     match route {
         Route::Objects => creation::object(arriving.with_form(body).await?).await,
         Route::BulkCreation => creation::objects(arriving.with_form(body).await?).await,
+        Route::BulkUpdate => bulk::update(arriving.with_document(body).await?).await,
+        // Contract §5.2: to DELETE too.
+        Route::BulkDelete => bulk::delete(arriving.with_any_document(body).await?).await,
         Route::ObjectFlag => {
             // Contract §11.1 row 5: it is the same with any body or none.
             let call = arriving.without_document(body).await?;

@@ -48,15 +48,8 @@ pub(super) async fn flags(call: Call, id: String) -> Answer {
 /// Contract §5: 201 newly set, 204 set already or removed, 404 with `empty` for a flag that is not set.
 pub(super) async fn flag(call: Call, id: String, flag: String) -> Answer {
     flag_name(&flag)?;
-    if call.method != Method::GET
-        && call.method != Method::HEAD
-        && flag.eq_ignore_ascii_case(RECENT)
-    {
-        return Err(Failure::new(
-            StatusCode::FORBIDDEN,
-            Fault::FeatureUnavailable,
-            &[RECENT],
-        ));
+    if call.method != Method::GET && call.method != Method::HEAD {
+        recent(&flag)?;
     }
     if call.method == Method::PUT {
         let precondition = call.conditions.precondition();
@@ -145,8 +138,17 @@ pub(super) fn failed_item(failure: Failure) -> BulkResponse {
     }
 }
 
+/// Refuses to change the flag that is the store's alone.
+pub(super) fn recent(flag: &str) -> Result<(), Failure> {
+    if flag.eq_ignore_ascii_case(RECENT) {
+        let (status, fault) = (StatusCode::FORBIDDEN, Fault::FeatureUnavailable);
+        return Err(Failure::new(status, fault, &[RECENT]));
+    }
+    Ok(())
+}
+
 /// RFC 9051 §9: an atom, or `\` and an atom.
-fn flag_name(flag: &str) -> Result<(), Failure> {
+pub(super) fn flag_name(flag: &str) -> Result<(), Failure> {
     let atom = flag.strip_prefix('\\').unwrap_or(flag);
     let valid = !atom.is_empty()
         && flag.len() <= 200

@@ -1,25 +1,23 @@
-//! Objects: show, delete, find by path.
+//! Objects: show, find by path.
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "a server may say more than was asked, and codes are many: what is not named does not matter here"
 )]
 
 use super::{
-    Account, Error, Precondition,
+    Account, Error,
     id::fingerprint,
     locate::Located,
-    refusal::Right,
     structure::{Seen, Structure, changing, flags_only, seen},
 };
 use crate::{
     config::DeletedObjects,
     imap::{
-        self, Command, Flag, UidSet,
-        capability::Deletion,
+        Command,
         pool::Lease,
-        response::{Code, ExtendedSearch, Untagged},
+        response::{ExtendedSearch, Untagged},
     },
-    nms, task,
+    nms,
 };
 
 /// UIDs of one search that are kept; mailboxes are smaller.
@@ -53,138 +51,6 @@ impl Account {
             correlation_id: structure.correlation_id.clone(),
             correlation_tag: structure.correlation_tag.clone(),
         })
-    }
-
-    /// Takes the object away for good, and only it.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::Forbidden`] when the store lets it be flagged but not expunged (the flag is taken back),
-    /// [`Error::Unsupported`] when others' flagged messages would go with it, [`Error::PreconditionFailed`].
-    pub async fn delete_object(&self, id: &str, precondition: Precondition) -> Result<(), Error> {
-        let (account, id) = (self.clone(), id.to_owned());
-        finish(task::spawn(async move {
-            Box::pin(account.delete_now(&id, &precondition)).await
-        }))
-        .await
-    }
-
-    pub(super) async fn delete_now(
-        &self,
-        id: &str,
-        precondition: &Precondition,
-    ) -> Result<(), Error> {
-        let (located, lease, _) = self.write_object(id).await?;
-        let before = self.flags_in(&lease, &located).await?;
-        self.visible(&before.flags)?;
-        let since = self.as_demanded(precondition, &located, &before).await?;
-        match self.expunge_if(&lease, &located, &before, since).await {
-            // The connection may have been lost before or after: both steps can be taken again, and what is gone is gone.
-            Err(error @ (Error::Unavailable(_) | Error::Timeout)) => {
-                drop(lease);
-                self.delete_rest(id, &before, precondition)
-                    .await
-                    .map_err(|_| error)
-            }
-            outcome => outcome,
-        }
-    }
-
-    /// The rest of a removal that was cut off: the object was there when it began.
-    async fn delete_rest(
-        &self,
-        id: &str,
-        before: &Seen,
-        precondition: &Precondition,
-    ) -> Result<(), Error> {
-        let (located, lease, _) = match self.write_object(id).await {
-            Err(Error::NotFound) => return Ok(()),
-            found => found?,
-        };
-        match self.flags_in(&lease, &located).await {
-            Err(Error::NotFound) => Ok(()),
-            Err(error) => Err(error),
-            // Another client has changed it: whether before the removal began, nobody can say.
-            Ok(now) if precondition.depends() && !differ_by_deleted(before, &now) => {
-                Err(Error::PreconditionFailed)
-            }
-            Ok(_) => self.expunge(&lease, &located, before).await,
-        }
-    }
-
-    /// Flags a message `\Deleted` and expunges it alone; the evidence is that it is no longer there.
-    pub(super) async fn expunge(
-        &self,
-        lease: &Lease,
-        located: &Located,
-        before: &Seen,
-    ) -> Result<(), Error> {
-        self.expunge_if(lease, located, before, None).await
-    }
-
-    /// The same, if MODSEQ is not above this one where one is given.
-    ///
-    /// # Errors
-    /// [`Error::PreconditionFailed`] when it is, and else as for [`Self::delete_object`].
-    async fn expunge_if(
-        &self,
-        lease: &Lease,
-        located: &Located,
-        before: &Seen,
-        unchanged_since: Option<u64>,
-    ) -> Result<(), Error> {
-        let one = UidSet::one(located.uid);
-        let deletion = self.pool.capabilities()?.deletion();
-        if deletion == Deletion::GuardedExpunge {
-            // RFC 9051 §6.4.3: EXPUNGE takes every message flagged so, also those that others have flagged.
-            let flagged = search(lease, Command::new("UID SEARCH").atom("DELETED")).await?;
-            if flagged.iter().any(|uid| *uid != located.uid) {
-                return Err(Error::Unsupported("DeleteObject".to_owned()));
-            }
-        }
-        let deleted = [Flag::parse("\\Deleted").map_err(|_| Error::Internal("flag".to_owned()))?];
-        let store = || Command::new("UID STORE").uids(&one);
-        let mailbox = &located.mailbox;
-        let conditional = match unchanged_since {
-            Some(mod_seq) => store().unchanged_since(mod_seq),
-            None => store(),
-        };
-        match lease.run(conditional.atom("+FLAGS").flags(&deleted)).await {
-            Ok(completion) if matches!(completion.code, Some(Code::Modified(_))) => {
-                return Err(Error::PreconditionFailed);
-            }
-            Ok(_) => {}
-            Err(refusal) => {
-                let right = Right::DeleteMessage;
-                return Err(self
-                    .refused_change(lease, mailbox, right, Some(refusal))
-                    .await);
-            }
-        }
-        let expunge = match deletion {
-            Deletion::UidExpunge => Command::new("UID EXPUNGE").uids(&one),
-            Deletion::GuardedExpunge => Command::new("EXPUNGE"),
-        };
-        let outcome = lease.run(expunge).await;
-        if let Err(error @ (imap::Error::Closed | imap::Error::Timeout)) = outcome {
-            return Err(error.into());
-        }
-        match self.flags_in(lease, located).await {
-            Err(Error::NotFound) => Ok(()),
-            Err(error) => Err(error),
-            Ok(_) => {
-                // RFC 4314 §4: the right to flag is not the right to expunge. Nothing half-done is left.
-                if !before
-                    .flags
-                    .iter()
-                    .any(|flag| flag.eq_ignore_ascii_case("\\Deleted"))
-                {
-                    lease.run(store().atom("-FLAGS").flags(&deleted)).await?;
-                }
-                Err(self
-                    .refused_change(lease, mailbox, Right::Expunge, outcome.err())
-                    .await)
-            }
-        }
     }
 
     /// The reference of the object of that path.
@@ -247,19 +113,6 @@ impl Account {
         let completion = lease.run(flags_only(located, &items)).await?;
         seen(completion, located.uid, &items)
     }
-}
-
-/// Whether flags are the same but for `\Deleted`, which a removal sets.
-fn differ_by_deleted(before: &Seen, now: &Seen) -> bool {
-    let others = |seen: &Seen| {
-        let flags = seen.flags.iter().map(|flag| flag.to_ascii_lowercase());
-        let mut flags: Vec<String> = flags
-            .filter(|flag| !matches!(flag.as_str(), "\\deleted" | "\\recent"))
-            .collect();
-        flags.sort();
-        flags
-    };
-    others(before) == others(now)
 }
 
 /// Waits for work that must not end with the request that caused it.

@@ -4,6 +4,7 @@
 mod append;
 mod authentication;
 mod bed;
+mod bulk;
 mod cli;
 mod creation;
 mod drain;
