@@ -116,60 +116,50 @@ impl Account {
         let (account, id) = (self.clone(), id.to_owned());
         finish(task::spawn(async move {
             let marking = Marking { add, flags };
-            Box::pin(account.change_now(&id, &marking, &precondition)).await
+            let open = account.open_for(&id).await?;
+            if precondition.is_empty() {
+                Box::pin(account.change_now(&open, &marking)).await
+            } else {
+                Box::pin(account.change_if(&open, marking, &precondition)).await
+            }
         }))
         .await
     }
 
-    async fn change_now(
-        &self,
-        id: &str,
-        marking: &Marking,
-        precondition: &Precondition,
-    ) -> Result<bool, Error> {
-        let open = self.open_for(id).await?;
-        if *precondition != Precondition::default()
-            && let Some(changed) = self.change_if(&open, marking, precondition).await?
-        {
-            return Ok(changed);
-        }
+    async fn change_now(&self, open: &Open, marking: &Marking) -> Result<bool, Error> {
         let uid = open.located.uid;
-        let outcome = self.mark(&open, &[uid], marking).await.remove(&uid);
+        let outcome = self.mark(open, &[uid], marking).await.remove(&uid);
         outcome.unwrap_or(Err(Error::NotFound))
     }
 
-    /// A change if the object is as it has to be; `None` when it is, and the store has still to be told.
+    /// The same for an object as it is demanded to be, once.
     async fn change_if(
         &self,
         open: &Open,
-        marking: &Marking,
+        marking: Marking,
         precondition: &Precondition,
-    ) -> Result<Option<bool>, Error> {
+    ) -> Result<bool, Error> {
+        let Marking { add, flags } = marking;
         let before = self.flags_in(&open.lease, &open.located).await?;
         self.visible(&before.flags)?;
-        let since = self
-            .as_demanded(precondition, &open.located, &before)
-            .await?;
-        if marking.missed(&before.flags).is_none() {
-            return Ok(Some(false));
+        let located = &open.located;
+        let since = self.as_demanded(precondition, located, &before).await?;
+        if without_effect(&flags, &before.flags, add).is_none() {
+            return Ok(false);
         }
-        let Some(since) = since else {
-            return Ok(None);
-        };
-        let flags = as_kept(&open.selected, &before.flags, marking.flags.clone());
-        if marking.add {
+        let flags = as_kept(&open.selected, &before.flags, flags);
+        if add {
             self.keepable(open, &flags).await?;
         }
-        let now = self
-            .store_flags(open, marking.sign(), &flags, Some(since))
-            .await?;
-        if marking.missed(&now.flags).is_some() {
-            return Ok(None);
+        let sign = if add { "+FLAGS" } else { "-FLAGS" };
+        let now = self.store_flags(open, sign, &flags, since).await?;
+        if let Some(flag) = without_effect(&flags, &now.flags, add) {
+            return Err(self.refused_flag(open, Some(flag.clone())).await);
         }
-        if marking.add {
+        if add {
             self.after_one(open, before, flags).await?;
         }
-        Ok(Some(true))
+        Ok(true)
     }
 
     async fn replace(
@@ -188,19 +178,17 @@ impl Account {
             let (add, remove) = difference(&before.flags, wanted);
             let add = as_kept(&open.selected, &before.flags, add);
             self.keepable(&open, &add).await?;
-            let now = match self.replace_once(&open, &before, &add, &remove).await? {
-                Attempt::Done(now) => now,
-                Attempt::Overtaken { begun: false } if precondition.depends() => {
-                    return Err(Error::PreconditionFailed);
-                }
-                Attempt::Overtaken { begun } => {
-                    if begun {
-                        // It held when the change began; what is half-done is brought to its end.
-                        precondition = Precondition::default();
-                    }
-                    refused = None;
-                    continue;
-                }
+            let attempt = self.replace_once(&open, &before, &add, &remove).await?;
+            if matches!(attempt, Attempt::Overtaken { begun: false }) && precondition.depends() {
+                return Err(Error::PreconditionFailed);
+            }
+            if !matches!(attempt, Attempt::Overtaken { begun: false }) {
+                // It held when the change began; what is half-done is brought to its end.
+                precondition = Precondition::default();
+            }
+            let Attempt::Done(now) = attempt else {
+                refused = None;
+                continue;
             };
             let missed = without_effect(&add, &now, true);
             refused = missed.or(without_effect(&remove, &now, false)).cloned();
@@ -208,7 +196,6 @@ impl Account {
                 self.after_one(&open, before, add).await?;
                 return Ok(now);
             }
-            precondition = Precondition::default();
         }
         Err(match refused {
             Some(_) => self.refused_flag(&open, refused).await,
