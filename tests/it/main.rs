@@ -6,6 +6,7 @@ mod authentication;
 mod bed;
 mod bulk;
 mod cli;
+mod counts;
 mod creation;
 mod drain;
 mod encryption;
