@@ -1,7 +1,7 @@
 //! Flags of one object: the NMS names, and how they are changed so that nothing else is.
 
 use super::{
-    Account, Error,
+    Account, Error, Precondition,
     marking::{ATTEMPTS, Marking},
     objects::finish,
     sets::{Open, Outcomes},
@@ -31,14 +31,24 @@ const STANDARD: [&str; 8] = [
 /// Most octets of all flags of an object: servers take a line of 64 KiB, few of them more.
 const MOST_OCTETS: usize = 16 << 10;
 
+/// How one attempt to replace flags has ended.
+enum Attempt {
+    /// These are the flags now.
+    Done(Vec<String>),
+    /// Another client was quicker; whether some of it was done before that.
+    Overtaken { begun: bool },
+}
+
 impl Account {
-    /// All flags of an object.
+    /// All flags of an object, and its `lastModSeq`.
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub async fn flags(&self, urls: &nms::Urls, id: &str) -> Result<nms::FlagList, Error> {
-        let seen = self.seen_flags(id).await?;
-        Ok(self.flag_list(urls, id, &seen.flags))
+    pub async fn flags(&self, urls: &nms::Urls, id: &str) -> Result<(nms::FlagList, u64), Error> {
+        let (located, seen) = self.seen(id).await?;
+        self.visible(&seen.flags)?;
+        let last_mod_seq = self.last_mod_seq(&located, &seen).await?;
+        Ok((self.flag_list(urls, id, &seen.flags), last_mod_seq))
     }
 
     /// Whether a flag is set.
@@ -54,16 +64,17 @@ impl Account {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::InvalidInput`] `flag`, [`Error::Unsupported`] for a flag the store cannot keep,
-    /// [`Error::Forbidden`], [`Error::Unavailable`] when others change the flags all the time.
+    /// [`Error::Forbidden`], [`Error::PreconditionFailed`], [`Error::Unavailable`] when others change the flags all the time.
     pub async fn put_flags(
         &self,
         urls: &nms::Urls,
         id: &str,
         flags: &[String],
+        precondition: Precondition,
     ) -> Result<nms::FlagList, Error> {
         let wanted = parse_all(flags)?;
         let (account, object) = (self.clone(), id.to_owned());
-        let write = async move { Box::pin(account.replace(&object, &wanted)).await };
+        let write = async move { Box::pin(account.replace(&object, &wanted, precondition)).await };
         let now = finish(task::spawn(write)).await?;
         Ok(self.flag_list(urls, id, &now))
     }
@@ -72,45 +83,110 @@ impl Account {
     ///
     /// # Errors
     /// As for [`Self::put_flags`].
-    pub async fn put_flag(&self, id: &str, flag: &str) -> Result<bool, Error> {
-        self.change(id, flag, true).await
+    pub async fn put_flag(
+        &self,
+        id: &str,
+        flag: &str,
+        precondition: Precondition,
+    ) -> Result<bool, Error> {
+        self.change(id, flag, true, precondition).await
     }
 
     /// Takes one flag away: true when it was set.
     ///
     /// # Errors
     /// As for [`Self::put_flags`].
-    pub async fn delete_flag(&self, id: &str, flag: &str) -> Result<bool, Error> {
-        self.change(id, flag, false).await
+    pub async fn delete_flag(
+        &self,
+        id: &str,
+        flag: &str,
+        precondition: Precondition,
+    ) -> Result<bool, Error> {
+        self.change(id, flag, false, precondition).await
     }
 
-    async fn change(&self, id: &str, flag: &str, add: bool) -> Result<bool, Error> {
+    async fn change(
+        &self,
+        id: &str,
+        flag: &str,
+        add: bool,
+        precondition: Precondition,
+    ) -> Result<bool, Error> {
         let flags = vec![parse(flag)?];
         let (account, id) = (self.clone(), id.to_owned());
         finish(task::spawn(async move {
             let marking = Marking { add, flags };
-            Box::pin(account.change_now(&id, &marking)).await
+            let open = account.open_for(&id).await?;
+            if precondition.is_empty() {
+                Box::pin(account.change_now(&open, &marking)).await
+            } else {
+                Box::pin(account.change_if(&open, marking, &precondition)).await
+            }
         }))
         .await
     }
 
-    async fn change_now(&self, id: &str, marking: &Marking) -> Result<bool, Error> {
-        let open = self.open_for(id).await?;
+    async fn change_now(&self, open: &Open, marking: &Marking) -> Result<bool, Error> {
         let uid = open.located.uid;
-        let outcome = self.mark(&open, &[uid], marking).await.remove(&uid);
+        let outcome = self.mark(open, &[uid], marking).await.remove(&uid);
         outcome.unwrap_or(Err(Error::NotFound))
     }
 
-    async fn replace(&self, id: &str, wanted: &[Flag]) -> Result<Vec<String>, Error> {
+    /// The same for an object as it is demanded to be, once.
+    async fn change_if(
+        &self,
+        open: &Open,
+        marking: Marking,
+        precondition: &Precondition,
+    ) -> Result<bool, Error> {
+        let Marking { add, flags } = marking;
+        let before = self.flags_in(&open.lease, &open.located).await?;
+        self.visible(&before.flags)?;
+        let located = &open.located;
+        let since = self.as_demanded(precondition, located, &before).await?;
+        if without_effect(&flags, &before.flags, add).is_none() {
+            return Ok(false);
+        }
+        let flags = as_kept(&open.selected, &before.flags, flags);
+        if add {
+            self.keepable(open, &flags).await?;
+        }
+        let sign = if add { "+FLAGS" } else { "-FLAGS" };
+        let now = self.store_flags(open, sign, &flags, since).await?;
+        if let Some(flag) = without_effect(&flags, &now.flags, add) {
+            return Err(self.refused_flag(open, Some(flag.clone())).await);
+        }
+        if add {
+            self.after_one(open, before, flags).await?;
+        }
+        Ok(true)
+    }
+
+    async fn replace(
+        &self,
+        id: &str,
+        wanted: &[Flag],
+        mut precondition: Precondition,
+    ) -> Result<Vec<String>, Error> {
         let open = self.open_for(id).await?;
         let mut refused = None;
         for _ in 0..ATTEMPTS {
             let before = self.flags_in(&open.lease, &open.located).await?;
             self.visible(&before.flags)?;
+            let located = &open.located;
+            self.as_demanded(&precondition, located, &before).await?;
             let (add, remove) = difference(&before.flags, wanted);
             let add = as_kept(&open.selected, &before.flags, add);
             self.keepable(&open, &add).await?;
-            let Some(now) = self.replace_once(&open, &before, &add, &remove).await? else {
+            let attempt = self.replace_once(&open, &before, &add, &remove).await?;
+            if matches!(attempt, Attempt::Overtaken { begun: false }) && precondition.depends() {
+                return Err(Error::PreconditionFailed);
+            }
+            if !matches!(attempt, Attempt::Overtaken { begun: false }) {
+                // It held when the change began; what is half-done is brought to its end.
+                precondition = Precondition::default();
+            }
+            let Attempt::Done(now) = attempt else {
                 refused = None;
                 continue;
             };
@@ -127,28 +203,29 @@ impl Account {
         })
     }
 
-    /// The two halves of a replacement; `None` when another client was quicker (RFC 7162 §3.1.3).
+    /// The two halves of a replacement, each only if no other client is quicker (RFC 7162 §3.1.3).
     async fn replace_once(
         &self,
         open: &Open,
         before: &Seen,
         add: &[Flag],
         remove: &[Flag],
-    ) -> Result<Option<Vec<String>>, Error> {
+    ) -> Result<Attempt, Error> {
         let mut now = before.flags.clone();
         let mut mod_seq = before.mod_seq;
+        let mut begun = false;
         // Not FLAGS (…): that would also wipe what the bridge does not know of (RFC 9051 §6.4.6).
         for (sign, flags) in [("+FLAGS", add), ("-FLAGS", remove)] {
             if flags.is_empty() {
                 continue;
             }
             match self.store_flags(open, sign, flags, mod_seq).await {
-                Ok(seen) => (now, mod_seq) = (seen.flags, seen.mod_seq),
-                Err(Error::PreconditionFailed) => return Ok(None),
+                Ok(seen) => (now, mod_seq, begun) = (seen.flags, seen.mod_seq, true),
+                Err(Error::PreconditionFailed) => return Ok(Attempt::Overtaken { begun }),
                 Err(error) => return Err(error),
             }
         }
-        Ok(Some(now))
+        Ok(Attempt::Done(now))
     }
 
     /// One STORE; flags and MODSEQ after it, as the store shows them.

@@ -214,7 +214,7 @@ impl Account {
             Work::Mark(marking) => self.mark(&open, &uids, marking).await,
             Work::Remove => {
                 let id = group.entries.first().map(|(_, first)| first.id.as_str());
-                self.remove(id.unwrap_or_default(), open, &uids).await
+                self.remove(id.unwrap_or_default(), open, &uids, None).await
             }
         }
     }

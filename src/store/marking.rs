@@ -160,7 +160,7 @@ impl Account {
             .filter(|(uid, flags)| changed.contains(uid) && !holds(flags, "\\Deleted"))
             .map(|(uid, flags)| (*uid, flags.clone()))
             .collect();
-        let purged = self.expunge(open, &doomed).await;
+        let purged = self.expunge(open, &doomed, None).await;
         let removed = purged.iter().filter(|(_, outcome)| outcome.is_ok());
         self.bury(&open.located.key, removed.map(|(uid, _)| *uid));
         outcomes.extend(purged);

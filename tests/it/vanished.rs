@@ -7,7 +7,7 @@ use cpm_bridge::{
     identity::{Credentials, Secret},
     nms::{self, Urls},
     state::{FileState, MemoryState, State},
-    store::{Account, Budget, FolderQuery, ListFilter, Objects, Operation, Store},
+    store::{Account, Budget, FolderQuery, ListFilter, Objects, Operation, Precondition, Store},
 };
 
 use crate::support::{
@@ -141,7 +141,7 @@ async fn remembers_what_it_deletes(opened: &Opened, folder: &str, path: &str) {
     let other = opened.objects(path).await;
     opened
         .account
-        .delete_object(&opened.id(&inbox[3]))
+        .delete_object(&opened.id(&inbox[3]), Precondition::default())
         .await
         .unwrap();
     opened
@@ -182,7 +182,7 @@ async fn finds_what_others_expunged(opened: &Opened, folder: &str, path: &str) {
     }
     opened
         .account
-        .delete_object(&opened.id(&inbox[1]))
+        .delete_object(&opened.id(&inbox[1]), Precondition::default())
         .await
         .unwrap();
     let gone = opened.vanished(MANY).await;
@@ -269,7 +269,7 @@ async fn what_is_purged_is_remembered_and_what_is_hidden_is_not_gone() {
             .await;
         opened
             .account
-            .put_flag(&opened.id(&inbox[2]), "\\Deleted")
+            .put_flag(&opened.id(&inbox[2]), "\\Deleted", Precondition::default())
             .await
             .unwrap();
         let expected = [inbox[2].clone(), inbox[0].clone()];
