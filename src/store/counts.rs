@@ -112,7 +112,7 @@ impl Account {
         let counts = if counting.is_empty() {
             Counts(HashMap::new())
         } else {
-            self.counts(tree, paths, needs(&counting)).await?
+            self.folder_counts(tree, paths, needs(&counting)).await?
         };
         let attributes = paths.iter().map(|path| {
             let mut attribute = self.plain(tree, path);
@@ -159,7 +159,12 @@ impl Account {
     }
 
     /// What these folders come to.
-    async fn counts(&self, tree: &Tree, paths: &[&str], needs: Needs) -> Result<Counts, Error> {
+    async fn folder_counts(
+        &self,
+        tree: &Tree,
+        paths: &[&str],
+        needs: Needs,
+    ) -> Result<Counts, Error> {
         let mut nodes: BTreeMap<&str, &Node> = BTreeMap::new();
         for path in paths {
             nodes.extend(tree.node(path).map(|node| (*path, node)));
