@@ -14,6 +14,7 @@ mod measure;
 mod multipart;
 mod negotiation;
 mod objects;
+mod relocation;
 mod surface;
 mod upload;
 
@@ -39,7 +40,7 @@ use crate::{
     identity::{BoxId, BoxRules, Credentials},
     nms::{Urls, encode::Format},
     spool::Spool,
-    store::{Account, Store},
+    store::{Account, Relocating, Store},
 };
 
 /// What the service is told about its surroundings.
@@ -414,6 +415,12 @@ async fn dispatch(
             folders::folder_name(arriving.with_document(body).await?, take("folder")).await
         }
         Route::FolderPathToId => folders::path_to_id(arriving.with_document(body).await?).await,
+        Route::CopyToFolder => {
+            relocation::to_folder(arriving.with_document(body).await?, Relocating::Copy).await
+        }
+        Route::MoveToFolder => {
+            relocation::to_folder(arriving.with_document(body).await?, Relocating::Move).await
+        }
     }
 }
 

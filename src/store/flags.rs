@@ -103,6 +103,22 @@ impl Account {
     }
 
     async fn change_now(&self, id: &str, flag: Flag, sign: &'static str) -> Result<bool, Error> {
+        let object = self.seal.read_object(id).ok_or(Error::NotFound)?;
+        let place = self.place_of(&object);
+        match self.change_where_it_is(id, flag.clone(), sign).await {
+            Err(Error::NotFound) if self.moved_since(&object, place.as_ref()).await? => {
+                self.change_where_it_is(id, flag, sign).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn change_where_it_is(
+        &self,
+        id: &str,
+        flag: Flag,
+        sign: &'static str,
+    ) -> Result<bool, Error> {
         let open = self.open(id).await?;
         let add = sign == "+FLAGS";
         let mut refused = None;
@@ -128,6 +144,17 @@ impl Account {
     }
 
     async fn replace(&self, id: &str, wanted: &[Flag]) -> Result<Vec<String>, Error> {
+        let object = self.seal.read_object(id).ok_or(Error::NotFound)?;
+        let place = self.place_of(&object);
+        match self.replace_where_it_is(id, wanted).await {
+            Err(Error::NotFound) if self.moved_since(&object, place.as_ref()).await? => {
+                self.replace_where_it_is(id, wanted).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn replace_where_it_is(&self, id: &str, wanted: &[Flag]) -> Result<Vec<String>, Error> {
         let open = self.open(id).await?;
         let mut refused = None;
         for _ in 0..ATTEMPTS {
