@@ -6,6 +6,9 @@
 //! * Nothing that names a box, a folder or an object is logged.
 
 mod base_url;
+mod bulk;
+mod conditions;
+mod cors;
 mod creation;
 mod error;
 mod folders;
@@ -14,7 +17,9 @@ mod measure;
 mod multipart;
 mod negotiation;
 mod objects;
+mod payload;
 mod relocation;
+mod representation;
 mod surface;
 mod upload;
 
@@ -29,14 +34,16 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 use tracing::{Instrument, error, error_span, info};
 
-use self::{creation::Posted, error::Failure, upload::Form};
+use self::{
+    conditions::Conditions, creation::Posted, error::Failure, representation::Wanted, upload::Form,
+};
 pub use self::{
     http::{Body, BodyError},
     surface::{Route, SURFACE},
 };
 use crate::{
     auth::{self, Access},
-    config::{LimitsConfig, Network},
+    config::{CorsConfig, LimitsConfig, Network},
     identity::{BoxId, BoxRules, Credentials},
     nms::{Urls, encode::Format},
     spool::Spool,
@@ -52,6 +59,8 @@ pub struct Settings {
     pub base_path: String,
     /// Proxies whose Forwarded and X-Forwarded-* are believed.
     pub trusted_proxies: Vec<Network>,
+    /// Web applications that may ask.
+    pub cors: CorsConfig,
     /// What a client can run into.
     pub limits: LimitsConfig,
     /// Where uploads wait.
@@ -78,6 +87,7 @@ pub(crate) struct Call {
     sent: Format,
     /// What the client wants to be answered in; without a wish it is what it has sent.
     wanted: Option<Format>,
+    conditions: Conditions,
     limits: LimitsConfig,
 }
 
@@ -183,8 +193,9 @@ impl Service {
     ) -> Response<Body> {
         let started = Instant::now();
         let id = http::request_id(request.headers());
-        let method = http::method_of(&request);
-        let format = negotiation::for_failures(request.headers());
+        let method = request.method().clone();
+        let wanted = Wanted::read(request.headers());
+        let asking = cors::Asking::read(&method, request.headers());
         let matched = self.matched(request.uri().path());
         let (route, name) = matched.map_or((None, "unmatched"), |(matched, name)| {
             (Some(matched.route), name)
@@ -200,9 +211,13 @@ impl Service {
             error!("a handler panicked");
             Err(Failure::service(StatusCode::INTERNAL_SERVER_ERROR))
         });
-        let mut response = answer.unwrap_or_else(|failure| http::failure(&failure, format));
+        let response = answer.unwrap_or_else(|failure| http::failure(&failure, wanted.format));
+        let mut response = representation::finished(response, &wanted).await;
         if method == Method::HEAD {
             response = http::without_body(response);
+        }
+        if !self.settings.cors.origins.is_empty() {
+            cors::tell(&self.settings.cors, &asking, &mut response);
         }
         response.headers_mut().insert(http::REQUEST_ID, id);
         let duration = started.elapsed();
@@ -254,6 +269,7 @@ impl Service {
             credentials,
             urls: Urls::new(&base, store.name(), &matched.box_segment),
             wanted,
+            conditions: Conditions::read(&parts.headers)?,
             parts,
         };
         dispatch(arriving, body, matched.route, matched.parameters).await
@@ -295,6 +311,7 @@ struct Arriving<'a> {
     credentials: Credentials,
     urls: Urls,
     wanted: Option<Format>,
+    conditions: Conditions,
     parts: Parts,
 }
 
@@ -304,6 +321,11 @@ impl<'a> Arriving<'a> {
         if !matches!(self.parts.method, Method::POST | Method::PUT) {
             return self.without_document(body).await;
         }
+        self.with_any_document(body).await
+    }
+
+    /// With its body, whatever the method.
+    async fn with_any_document(self, body: Incoming) -> Result<Call, Failure> {
         let sent = if body.is_end_stream() {
             None
         } else {
@@ -348,6 +370,7 @@ impl<'a> Arriving<'a> {
             body,
             sent,
             wanted: self.wanted,
+            conditions: self.conditions,
             limits: self.settings.limits.clone(),
         })
     }
@@ -388,6 +411,9 @@ async fn dispatch(
     match route {
         Route::Objects => creation::object(arriving.with_form(body).await?).await,
         Route::BulkCreation => creation::objects(arriving.with_form(body).await?).await,
+        Route::BulkUpdate => bulk::update(arriving.with_document(body).await?).await,
+        // Contract §5.2: to DELETE too.
+        Route::BulkDelete => bulk::delete(arriving.with_any_document(body).await?).await,
         Route::ObjectFlag => {
             // Contract §11.1 row 5: it is the same with any body or none.
             let call = arriving.without_document(body).await?;
@@ -397,11 +423,9 @@ async fn dispatch(
         Route::ObjectFlags => {
             objects::flags(arriving.with_document(body).await?, take("object")).await
         }
-        Route::Payload => {
-            objects::whole_payload(arriving.with_document(body).await?, take("object")).await
-        }
+        Route::Payload => payload::whole(arriving.with_document(body).await?, take("object")).await,
         Route::PayloadPart => {
-            objects::payload_part(
+            payload::part(
                 arriving.with_document(body).await?,
                 take("object"),
                 take("part"),
@@ -441,6 +465,7 @@ mod tests {
             public_url: None,
             base_path: "/phone".to_owned(),
             trusted_proxies: Vec::new(),
+            cors: CorsConfig::default(),
             limits: LimitsConfig::default(),
             spool: Spool::new(std::env::temp_dir(), 0).unwrap(),
         };

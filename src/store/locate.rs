@@ -189,7 +189,8 @@ impl Account {
         }
     }
 
-    fn locate(&self, tree: &Tree, object: &ObjectId) -> Option<Located> {
+    /// Where an object is according to a tree.
+    pub(super) fn locate(&self, tree: &Tree, object: &ObjectId) -> Option<Located> {
         let place = self.place_of(object)?;
         let key = self.mailbox_of_place(&place.mailbox)?;
         let path = tree.path(&key)?;

@@ -19,6 +19,8 @@ pub mod id;
 mod identity;
 mod letter;
 mod locate;
+mod many;
+mod marking;
 mod measure;
 mod names;
 mod objects;
@@ -26,10 +28,13 @@ mod parent;
 mod parts;
 mod payload;
 mod place;
+mod precondition;
 mod prove;
 mod refusal;
 mod relocation;
+mod removal;
 mod renumbered;
+mod sets;
 mod structure;
 mod transfer;
 mod tree;
@@ -37,15 +42,17 @@ mod turns;
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use moka::future::Cache;
-use tokio::sync::{OnceCell, mpsc};
+use tokio::sync::OnceCell;
 
 pub use budget::Budget;
 pub use create::Creation;
 pub use error::Error;
 pub use letter::{Attachment, AttachmentBytes, EntityScan, FoundOf, Octets, needs_scan};
+pub use many::{Objects, Operation};
+pub use payload::Payload;
+pub use precondition::{Precondition, Revisions};
 pub use relocation::{Relocating, Relocation};
 
 use crate::{
@@ -151,17 +158,6 @@ pub enum ListFilter {
     Objects,
     /// Both.
     All,
-}
-
-/// Bytes on their way to the client, in the order of the payload. The channel is bounded: who reads slowly slows the store.
-#[derive(Debug)]
-pub struct Payload {
-    /// Media type with its parameters.
-    pub content_type: String,
-    /// Octets that will come, when known exactly.
-    pub length: Option<u64>,
-    /// The bytes; an error ends the stream, and the answer must be cut off.
-    pub chunks: mpsc::Receiver<Result<Bytes, Error>>,
 }
 
 impl Store {

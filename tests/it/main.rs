@@ -4,6 +4,7 @@
 mod append;
 mod authentication;
 mod bed;
+mod bulk;
 mod cli;
 mod creation;
 mod drain;
@@ -20,6 +21,7 @@ mod metrics;
 mod objects;
 mod odd;
 mod pool;
+mod protocol;
 mod relocation;
 mod smoke;
 mod stalls;

@@ -2,6 +2,7 @@
 //! contract when its snapshot was taken (`surface/snapshots`, to be renewed with `INSTA_UPDATE=always` and read before it is kept).
 
 mod bases;
+mod bulk;
 mod creation;
 mod folders;
 mod objects;
@@ -20,6 +21,9 @@ use self::scene::{Ask, Scene};
 const ASKED: &[(&str, &str, &str, &[Ask])] = &[
     ("POST", "/objects", "post_objects", creation::POST_OBJECTS),
     ("POST", "/objects/operations/bulkCreation", "post_bulk_creation", creation::POST_BULK_CREATION),
+    ("POST", "/objects/operations/bulkUpdate", "post_bulk_update", bulk::POST_UPDATE),
+    ("POST", "/objects/operations/bulkDelete", "post_bulk_delete", bulk::POST_DELETE),
+    ("DELETE", "/objects/operations/bulkDelete", "delete_bulk_delete", bulk::DELETE_DELETE),
     ("GET", "/objects/operations/pathToId", "get_object_path_to_id", objects::GET_PATH_TO_ID),
     ("POST", "/objects/operations/pathToId", "post_object_path_to_id", objects::POST_PATH_TO_ID),
     ("GET", "/objects/{object}", "get_object", objects::GET_OBJECT),

@@ -106,11 +106,10 @@ impl Account {
         moves: bool,
     ) -> Result<Route, Error> {
         let unknown = |url: &str| Error::InvalidInput(url.to_owned());
-        let found = self.folder_in_turn(id).await;
-        let (mut tree, path) = found.map_err(|error| match error {
-            Error::NotFound => unknown(source),
-            error => error,
-        })?;
+        let (mut tree, path) = match self.folder_in_turn(id).await {
+            Err(Error::NotFound) => return Err(unknown(source)),
+            found => found?,
+        };
         if moves && self.is_system(&tree, &path) {
             return Err(Error::SystemFolder);
         }

@@ -1,5 +1,10 @@
 //! Objects copied or moved in sets: one command for all of a mailbox, and what it said of each.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a server may say more than was asked, and codes are many: what is not named does not matter here"
+)]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,

@@ -102,6 +102,28 @@ impl Account {
         Ok(self.place_of(id).as_ref() != place)
     }
 
+    /// What is done to an object, done again when it was not found and is elsewhere by now.
+    ///
+    /// # Errors
+    /// Of what is done.
+    pub(in super::super) async fn where_it_is<T, F>(
+        &self,
+        id: &str,
+        attempt: impl Fn() -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let object = self.seal.read_object(id).ok_or(Error::NotFound)?;
+        let place = self.place_of(&object);
+        match attempt().await {
+            Err(Error::NotFound) if self.moved_since(&object, place.as_ref()).await? => {
+                attempt().await
+            }
+            outcome => outcome,
+        }
+    }
+
     /// Commits what is about to be moved.
     pub(super) async fn intend_move(&self, intent: &Move) -> Result<(), Error> {
         let (state, scope) = (&self.store.state, self.scope());

@@ -229,6 +229,7 @@ impl Scene {
             // The length of JSON is that of a port's digits.
             let shown = name == "content-length" && !json && answer.status != 204;
             if shown || !EVERYWHERE.contains(&name.as_str()) {
+                let value = steady_header(name, value);
                 text += &self.named(&format!("{name}: {value}\n"));
             }
         }
@@ -305,10 +306,10 @@ impl Scene {
         }
     }
 
-    /// An object is named by what it was when it was first seen.
+    /// What was made is named by what it was when it was first seen; a folder alone is `new`.
     fn remember_made(&mut self, reference: &Value, name: &str) {
         if let Some(url) = reference["resourceURL"].as_str()
-            && url.contains("/objects/")
+            && (url.contains("/objects/") || name != "made")
             && !self.names.iter().any(|(_, known)| *known == id(url))
         {
             self.rename(name, &id(url));
@@ -345,6 +346,27 @@ fn steady(mut value: Value) -> Value {
         *member = steady(member.take());
     }
     value
+}
+
+/// The value of a header that is another in every run without what changes: how many pieces a tag has stays.
+fn steady_header(name: &str, value: &str) -> String {
+    if name != "etag" {
+        return value.to_owned();
+    }
+    let opaque = value
+        .strip_prefix('"')
+        .and_then(|tag| tag.strip_suffix('"'));
+    let opaque = opaque.unwrap_or_else(|| panic!("{value}"));
+    match opaque.split_once('-') {
+        Some((revision, check)) => {
+            assert!(
+                revision.parse::<u64>().is_ok() && !check.is_empty(),
+                "{value}"
+            );
+            "\"[lastModSeq]-[check]\"".to_owned()
+        }
+        None => "\"[check]\"".to_owned(),
+    }
 }
 
 /// A value in one line if it fits, else a line for each of its members.
