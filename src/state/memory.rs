@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::{self, BoxFuture};
 
 use super::{
-    Correlated, Error, Revision, State,
+    Correlated, Error, Move, MoveId, Moved, Revision, State,
     key::key,
     records::{Made, Records, first_counter},
 };
@@ -49,7 +49,7 @@ impl State for MemoryState {
 
     fn alias(&self, account: &str, shown: &[u8], found: &[u8]) {
         self.records()
-            .add_alias(account, shown, found, clock::now());
+            .add_alias(account, shown, found, 0, clock::now());
     }
 
     fn found(&self, account: &str, shown: &[u8]) -> Option<Vec<u8>> {
@@ -58,6 +58,24 @@ impl State for MemoryState {
 
     fn shown(&self, account: &str, found: &[u8]) -> Option<Vec<u8>> {
         self.records().shown(account, found)
+    }
+
+    fn offset(&self, account: &str, shown: &[u8]) -> u64 {
+        self.records().offset(account, shown)
+    }
+
+    fn intend_move(&self, account: &str, moving: Move) {
+        self.records().intend_move(account, moving);
+    }
+
+    fn moves(&self, account: &str) -> Vec<Move> {
+        self.records().moves(account)
+    }
+
+    fn conclude_move(&self, account: &str, id: &MoveId, moved: &[Moved]) {
+        let mut records = self.records();
+        records.add_moved(account, moved, clock::now());
+        records.forget_move(&key(account, id));
     }
 
     fn correlated(&self, account: &str, name: &[u8]) -> Option<Correlated> {

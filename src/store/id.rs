@@ -43,26 +43,6 @@ pub struct ObjectId {
     pub uid: u32,
 }
 
-impl ObjectId {
-    /// As bytes, for an id or as a key in the state.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        [&self.mailbox.to_bytes()[..], &self.uid.to_be_bytes()].concat()
-    }
-
-    /// Back from bytes; `None` when they are none of ours.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (mailbox, uid) = bytes.split_at_checked(bytes.len().checked_sub(4)?)?;
-        let uid = u32::from_be_bytes(uid.try_into().ok()?);
-        // RFC 9051 §2.3.1.1: 0 is no UID, and no command may ask for it.
-        (uid != 0).then_some(Self {
-            mailbox: MailboxKey::from_bytes(mailbox)?,
-            uid,
-        })
-    }
-}
-
 /// Makes and reads the ids of one box.
 #[derive(Debug, Clone)]
 pub struct Seal {
@@ -87,6 +67,14 @@ impl MailboxKey {
     #[must_use]
     pub fn name(name: &MailboxName, uid_validity: u32) -> Self {
         Self::Name(short_digest(name.as_bytes()), uid_validity)
+    }
+
+    /// The UIDVALIDITY in it; 0 for a mailbox that could not be selected.
+    #[must_use]
+    pub fn validity(&self) -> u32 {
+        match self {
+            Self::UidValidity(value) | Self::MailboxId(_, value) | Self::Name(_, value) => *value,
+        }
     }
 
     /// As bytes, for an id or as a key in the state.
@@ -138,6 +126,26 @@ impl FolderId {
             Self::NamedRoot(digest) => [&[4][..], digest].concat(),
             Self::Mailbox(key) => key.to_bytes(),
         }
+    }
+}
+
+impl ObjectId {
+    /// As bytes, for an id or the state: four more than those of a mailbox, so that neither is read as the other.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        [&self.mailbox.to_bytes()[..], &self.uid.to_be_bytes()].concat()
+    }
+
+    /// Back from bytes; `None` when they are none of ours.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (mailbox, uid) = bytes.split_at_checked(bytes.len().checked_sub(4)?)?;
+        let uid = u32::from_be_bytes(uid.try_into().ok()?);
+        // RFC 9051 §2.3.1.1: 0 is no UID, and no command may ask for it.
+        (uid != 0).then_some(Self {
+            mailbox: MailboxKey::from_bytes(mailbox)?,
+            uid,
+        })
     }
 }
 
@@ -253,6 +261,8 @@ mod tests {
             prop_assert_eq!(Seal::new("cpm", "tel:+15550101").read_object(&text), None);
             prop_assert_eq!(Seal::new("cpmt", "el:+15550100").read_object(&text), None);
             prop_assert_eq!(seal.read_folder(&text), None);
+            prop_assert_eq!(MailboxKey::from_bytes(&seal.read_object(&text).unwrap().to_bytes()), None);
+            prop_assert_eq!(ObjectId::from_bytes(&mailbox.to_bytes()), None);
             let folder = FolderId::Mailbox(mailbox);
             prop_assert_eq!(seal.read_folder(&seal.folder(&folder)), Some(folder));
         }

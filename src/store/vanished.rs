@@ -71,22 +71,11 @@ impl Account {
     pub(super) fn bury(&self, key: &MailboxKey, uids: impl IntoIterator<Item = u32>) {
         let objects: Vec<Vec<u8>> = uids
             .into_iter()
-            .map(|uid| self.known_as(key, uid))
+            .map(|uid| self.id_of(self.place_at(key, uid)).to_bytes())
             .collect();
         if !objects.is_empty() {
             self.store.state.bury(&self.scope(), &objects);
         }
-    }
-
-    /// The bytes of the id that clients know an object by: another one than its place makes, if it was moved here.
-    fn known_as(&self, key: &MailboxKey, uid: u32) -> Vec<u8> {
-        let at = |mailbox| ObjectId { mailbox, uid }.to_bytes();
-        let here = at(self.shown_key(key));
-        let state = &self.store.state;
-        let shown = |found: &[u8]| state.shown(&self.scope(), found);
-        shown(&here)
-            .or_else(|| shown(&at(key.clone())))
-            .unwrap_or(here)
     }
 
     /// UIDs of the objects of folders, before these are removed; of those that can be read, and not too many.
@@ -143,12 +132,9 @@ impl Account {
             }
             let all = self.all_uids()?;
             for uid in expunged_of(&lease, node, uid_next, most, all).await? {
-                let object = self.known_as(&node.key, uid);
-                let here = ObjectId {
-                    mailbox: self.shown_key(&node.key),
-                    uid,
-                };
-                let moved = self.store.state.found(&self.scope(), &here.to_bytes());
+                let place = self.place_at(&node.key, uid);
+                let moved = self.store.state.found(&self.scope(), &place.to_bytes());
+                let object = self.id_of(place).to_bytes();
                 if moved.is_none() && gone.len() < most && known.insert(object.clone()) {
                     gone.push(object);
                 }

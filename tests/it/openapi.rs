@@ -18,8 +18,6 @@ use crate::{
 const NOT_YET: &[(&str, &str)] = &[
     ("POST", "/objects/operations/search"),
     ("POST", "/folders/operations/search"),
-    ("POST", "/folders/operations/copyToFolder"),
-    ("POST", "/folders/operations/moveToFolder"),
 ];
 /// The description itself, which is no resource of a box.
 const ITSELF: (&str, &str) = ("GET", "/openapi.yaml");
@@ -86,6 +84,11 @@ fn every_method_of_every_resource_is_described_and_no_other() {
     let once: BTreeSet<_> = described.iter().cloned().collect();
     assert_eq!(once.len(), described.len(), "one is there twice");
     assert_eq!(once, expected);
+}
+
+#[test]
+fn the_version_is_that_of_the_program() {
+    assert_eq!(document()["info"]["version"], env!("CARGO_PKG_VERSION"));
 }
 
 #[test]
@@ -236,6 +239,38 @@ fn every_document_has_an_example_in_json_and_the_same_valid_one_in_xml() {
     }
     assert!(all > 40, "{all}");
     assert_valid(documents.iter().map(Vec::as_slice));
+}
+
+#[tokio::test]
+async fn examples_of_requests_can_be_sent_as_they_are() {
+    let bridge = Bridge::builder("openapi_examples").start().await;
+    let document = document();
+    let mut sent = 0;
+    for (method, path, operation) in operations(&document) {
+        let body = resolved(&document, &operation["requestBody"]);
+        for media_type in ["application/json", "application/xml"] {
+            for (name, example) in examples(&body["content"][media_type]) {
+                let text = example
+                    .as_str()
+                    .map_or_else(|| example.to_string(), str::to_owned);
+                let target = path[1..].replace(['{', '}'], "");
+                let request = bridge.request(&method, &target).body(media_type, text);
+                let answer = request.send().await;
+                assert!(answer.status < 500, "{method} {path} {name}: {answer:?}");
+                assert_ne!(answer.status, 415, "{method} {path} {name}");
+                // To blame is a folder that is not there, not the document.
+                let blamed = roots(&body["content"]["application/json"]["schema"])[0];
+                let text = String::from_utf8_lossy(&answer.body);
+                assert!(
+                    !text.contains(&format!("[\"{blamed}\"]"))
+                        && !text.contains(&format!("<variables>{blamed}</variables>")),
+                    "{method} {path} {name}: {text}"
+                );
+                sent += 1;
+            }
+        }
+    }
+    assert!(sent > 20, "{sent}");
 }
 
 /// The answers in a snapshot: a status below a blank line.

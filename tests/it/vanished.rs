@@ -7,7 +7,10 @@ use cpm_bridge::{
     identity::{Credentials, Secret},
     nms::{self, Urls},
     state::{FileState, MemoryState, State},
-    store::{Account, Budget, FolderQuery, ListFilter, Objects, Operation, Precondition, Store},
+    store::{
+        Account, Budget, FolderQuery, ListFilter, Objects, Operation, Precondition, Relocating,
+        Relocation, Store,
+    },
 };
 
 use crate::support::{
@@ -248,6 +251,53 @@ async fn on_courier_what_the_bridge_deleted_is_remembered() {
     let server = courier::start().await;
     let opened = Opened::in_memory(server.imap, "+15550100").await;
     remembers_what_it_deletes(&opened, "INBOX.Old", "/Old").await;
+    server.stop().await;
+}
+
+/// An object is gone from where it was, and is not gone; deleted later, it is known by the id it kept.
+async fn knows_moved_objects(opened: &Opened, folder: &str, path: &str) {
+    fill(opened, folder, 4).await;
+    let inbox = opened.objects("/INBOX").await;
+    let target = opened.urls.folder(&opened.folder_id(path).await);
+    let relocation = Relocation {
+        kind: Relocating::Move,
+        target,
+        folders: Vec::new(),
+        objects: inbox[..3].iter().cloned().map(Some).collect(),
+    };
+    let moved = opened
+        .account
+        .relocate(&opened.urls, relocation)
+        .await
+        .unwrap();
+    assert!(moved.iter().all(Result::is_ok), "{moved:?}");
+    assert_eq!(opened.vanished(MANY).await, [""; 0]);
+    opened.change(&[&inbox[1]], Operation::Delete).await;
+    assert_eq!(opened.vanished(MANY).await, inbox[1..2]);
+    let mut witness = opened.witness().await;
+    witness
+        .command(&format!("SELECT {}", quoted(folder)))
+        .await
+        .ok();
+    // Five and six are left of the three that came.
+    witness.command("STORE 1:* +FLAGS (\\Deleted)").await.ok();
+    witness.command("EXPUNGE").await.ok();
+    let gone = opened.vanished(MANY).await;
+    assert_eq!(gone.len(), 1 + 4 + 2, "{gone:?}");
+    for at in [0, 2] {
+        assert!(gone.contains(&inbox[at]), "{gone:?}");
+    }
+    assert!(!gone.contains(&inbox[3]));
+}
+
+#[tokio::test]
+async fn what_was_moved_is_not_gone() {
+    let account = dovecot::account("vanished_moved");
+    let opened = Opened::in_memory(account.imap, &account.login).await;
+    knows_moved_objects(&opened, "Old", "/Old").await;
+    let server = cyrus::start().await;
+    let opened = Opened::in_memory(server.imap, "+15550100").await;
+    knows_moved_objects(&opened, "Old", "/Old").await;
     server.stop().await;
 }
 

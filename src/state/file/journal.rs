@@ -6,7 +6,7 @@ use crate::state::{
     Correlated,
     graves::Grave,
     key::Key,
-    records::{Alias, Made},
+    records::{Alias, Intent, Made},
     revisions::{Change, HIGHEST, Shown},
 };
 
@@ -24,6 +24,7 @@ pub(super) struct Batch {
     pub(super) correlated: HashMap<Key, Option<Arc<Correlated>>>,
     pub(super) made: HashMap<Key, Option<Made>>,
     pub(super) graves: HashMap<Key, Option<Arc<Grave>>>,
+    pub(super) moves: HashMap<Key, Option<Arc<Intent>>>,
     /// Values up to this may be given out once it is written.
     pub(super) reserved: Option<u64>,
     /// Whether it holds anything that is waited for.
@@ -49,7 +50,8 @@ impl Batch {
 
     fn len(&self) -> usize {
         let good_to_know = self.made.len() + self.graves.len();
-        self.revisions.len() + self.aliases.len() + self.correlated.len() + good_to_know
+        let waited_for = self.revisions.len() + self.aliases.len() + self.correlated.len();
+        waited_for + self.moves.len() + good_to_know
     }
 
     fn is_empty(&self) -> bool {
@@ -160,6 +162,13 @@ impl Journal {
         }
     }
 
+    pub(super) fn moving(&mut self, key: Key, intent: Option<Arc<Intent>>) {
+        if self.has_room() {
+            self.pending.moves.insert(key, intent);
+            self.pending.awaited = true;
+        }
+    }
+
     /// Whether no restart can bring back a lower value for the key.
     pub(super) fn is_settled(&self, key: &Key, value: u64) -> bool {
         !self.lost
@@ -223,6 +232,10 @@ impl Journal {
         for (key, grave) in &failed.graves {
             let entry = self.pending.graves.entry(*key);
             entry.or_insert_with(|| grave.clone());
+        }
+        for (key, intent) in &failed.moves {
+            let entry = self.pending.moves.entry(*key);
+            entry.or_insert_with(|| intent.clone());
         }
         self.pending.reserved = self.pending.reserved.max(failed.reserved);
         self.pending.awaited |= failed.awaited;

@@ -20,7 +20,7 @@ pub(crate) struct Element {
 }
 
 /// Members that can be there more than once, and so are arrays in JSON (contract §2).
-pub(crate) const LISTS: [&str; 13] = [
+pub(crate) const LISTS: [&str; 14] = [
     "attribute",
     "value",
     "flag",
@@ -31,6 +31,7 @@ pub(crate) const LISTS: [&str; 13] = [
     "folderReference",
     "objectReference",
     "criterion",
+    "sortCriterion",
     "response",
     "link",
     "variables",
