@@ -25,7 +25,7 @@ pub use error::Error;
 pub use network::Network;
 pub use sections::{
     AdminConfig, AuthConfig, DeletedObjects, HttpConfig, LimitsConfig, LogConfig, LogFormat,
-    LogLevel, ObjectsConfig, ServerTls, StateConfig, StateUrl,
+    LogLevel, ObjectsConfig, SearchConfig, ServerTls, StateConfig, StateUrl, UnknownPreset,
 };
 pub use stores::{StoreConfig, TlsMode};
 
@@ -45,6 +45,8 @@ pub struct Config {
     pub state: StateConfig,
     /// How objects are shown.
     pub objects: ObjectsConfig,
+    /// How searches are read.
+    pub search: SearchConfig,
     /// The limits a client can run into.
     pub limits: LimitsConfig,
     /// What is logged, and how.

@@ -15,6 +15,8 @@ pub enum Route {
     Payload,
     /// Row 6.
     PayloadPart,
+    /// Row 7.
+    ObjectSearch,
     /// Row 8.
     ObjectPathToId,
     /// Row 9.
@@ -25,14 +27,17 @@ pub enum Route {
     Folder,
     /// Row 14.
     FolderName,
+    /// Row 15.
+    FolderSearch,
     /// Row 16.
     FolderPathToId,
 }
 
 /// Path below the box, resource, name in logs, methods; HEAD is there where GET is, OPTIONS everywhere.
 #[rustfmt::skip] // A line for each resource, to be read as the table it is.
-pub const SURFACE: [(&str, Route, &str, &[&str]); 12] = [
+pub const SURFACE: [(&str, Route, &str, &[&str]); 14] = [
     ("/objects", Route::Objects, "objects", &["POST"]),
+    ("/objects/operations/search", Route::ObjectSearch, "object_search", &["POST"]),
     ("/objects/operations/pathToId", Route::ObjectPathToId, "object_path_to_id", &["GET", "POST"]),
     ("/objects/{object}", Route::Object, "object", &["GET", "DELETE"]),
     ("/objects/{object}/flags", Route::ObjectFlags, "object_flags", &["GET", "PUT"]),
@@ -41,6 +46,7 @@ pub const SURFACE: [(&str, Route, &str, &[&str]); 12] = [
     ("/objects/{object}/payloadParts/{part}", Route::PayloadPart, "payload_part", &["GET"]),
     ("/objects/operations/bulkCreation", Route::BulkCreation, "bulk_creation", &["POST"]),
     ("/folders", Route::Folders, "folders", &["POST"]),
+    ("/folders/operations/search", Route::FolderSearch, "folder_search", &["POST"]),
     ("/folders/operations/pathToId", Route::FolderPathToId, "folder_path_to_id", &["GET", "POST"]),
     ("/folders/{folder}", Route::Folder, "folder", &["GET", "DELETE"]),
     ("/folders/{folder}/folderName", Route::FolderName, "folder_name", &["GET", "PUT"]),

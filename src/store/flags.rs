@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How the flag of CPM is kept: no server in use takes it with its backslash.
-const READ_REPORT_SENT: (&str, &str) = ("\\read-report-sent", "$ReadReportSent");
+pub(super) const READ_REPORT_SENT: (&str, &str) = ("\\read-report-sent", "$ReadReportSent");
 /// The standard flags in their canonical spelling.
 const STANDARD: [&str; 8] = [
     "\\Seen",
@@ -364,7 +364,7 @@ pub(super) fn shown(flag: &str) -> String {
 }
 
 /// Whether a flag is among those of a message, in any case and either spelling.
-fn holds(flags: &[String], name: &str) -> bool {
+pub(super) fn holds(flags: &[String], name: &str) -> bool {
     let name = shown(name);
     flags
         .iter()

@@ -188,7 +188,7 @@ impl Account {
     }
 
     /// A counter that rises when name or parent are others than those shown last.
-    async fn folder_mod_seq(&self, tree: &Tree, path: &str) -> Result<u64, Error> {
+    pub(super) async fn folder_mod_seq(&self, tree: &Tree, path: &str) -> Result<u64, Error> {
         let entity = self
             .shown_folder(tree, path)
             .map_or_else(Vec::new, |id: FolderId| id.to_bytes());
@@ -347,7 +347,7 @@ pub(super) fn shown_path(path: &str) -> Option<String> {
 }
 
 /// `Root` on roots, `Name` where there is one (contract §2.5).
-fn attributes(tree: &Tree, path: &str, name: &str) -> nms::AttributeList {
+pub(super) fn attributes(tree: &Tree, path: &str, name: &str) -> nms::AttributeList {
     let attribute = |name: &str, value: &str| nms::Attribute {
         name: name.to_owned(),
         value: vec![value.to_owned()],

@@ -20,6 +20,7 @@ mod metrics;
 mod objects;
 mod odd;
 mod pool;
+mod search;
 mod smoke;
 mod stalls;
 mod state;

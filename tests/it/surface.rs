@@ -7,6 +7,7 @@ mod folders;
 mod objects;
 mod refusals;
 mod scene;
+mod search;
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -19,6 +20,7 @@ use self::scene::{Ask, Scene};
 const ASKED: &[(&str, &str, &str, &[Ask])] = &[
     ("POST", "/objects", "post_objects", creation::POST_OBJECTS),
     ("POST", "/objects/operations/bulkCreation", "post_bulk_creation", creation::POST_BULK_CREATION),
+    ("POST", "/objects/operations/search", "post_object_search", search::POST_OBJECT_SEARCH),
     ("GET", "/objects/operations/pathToId", "get_object_path_to_id", objects::GET_PATH_TO_ID),
     ("POST", "/objects/operations/pathToId", "post_object_path_to_id", objects::POST_PATH_TO_ID),
     ("GET", "/objects/{object}", "get_object", objects::GET_OBJECT),
@@ -31,6 +33,7 @@ const ASKED: &[(&str, &str, &str, &[Ask])] = &[
     ("GET", "/objects/{object}/payload", "get_payload", objects::GET_PAYLOAD),
     ("GET", "/objects/{object}/payloadParts/{part}", "get_payload_part", objects::GET_PAYLOAD_PART),
     ("POST", "/folders", "post_folders", folders::POST_FOLDERS),
+    ("POST", "/folders/operations/search", "post_folder_search", search::POST_FOLDER_SEARCH),
     ("GET", "/folders/operations/pathToId", "get_folder_path_to_id", folders::GET_PATH_TO_ID),
     ("POST", "/folders/operations/pathToId", "post_folder_path_to_id", folders::POST_PATH_TO_ID),
     ("GET", "/folders/{folder}", "get_folder", folders::GET_FOLDER),
