@@ -9,14 +9,14 @@ use crate::{
     store::{Account, Error, locate::Located, parts::encoding_of, structure::Structure},
 };
 
-/// Octets, as stored, of a payload that is one text or a message/cpim.
-const WHOLE: u64 = 1 << 20;
-/// Octets, as stored, of each text in a multipart.
-const PART: u64 = 64 << 10;
+/// Octets, as stored, that are read of one payload.
+const MOST: u64 = 1 << 20;
 /// Texts of one multipart.
-const PARTS: usize = 16;
+const TEXTS: usize = 1000;
+/// Texts of one command.
+const AT_ONCE: usize = 64;
 /// How deep parts are looked for.
-const DEEPEST: usize = 20;
+const DEEPEST: usize = 100;
 
 /// A text in a multipart.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,6 +24,7 @@ struct Text {
     path: Vec<u32>,
     encoding: TransferEncoding,
     charset: Option<String>,
+    octets: u64,
 }
 
 impl Account {
@@ -59,7 +60,7 @@ impl Account {
         structure: &Structure,
     ) -> Result<Vec<u8>, Error> {
         let stored = &structure.stored;
-        let length = stored.octets.map_or(WHOLE, |octets| octets.min(WHOLE));
+        let length = stored.octets.map_or(MOST, |octets| octets.min(MOST));
         if length == 0 {
             return Ok(Vec::new());
         }
@@ -111,19 +112,31 @@ impl Account {
             Some(leaf @ BodyStructure::Leaf(_)) => add(leaf, vec![1], &mut texts),
             None => {}
         }
-        texts.truncate(PARTS);
-        if texts.is_empty() {
-            return Ok(Vec::new());
+        let mut room = MOST;
+        texts.retain(|text| {
+            let fits = text.octets > 0 && text.octets <= room;
+            room -= if fits { text.octets } else { 0 };
+            fits
+        });
+        // Once as they are stored, and once decoded.
+        let _room = self.room(2 * (MOST - room)).await?;
+        let mut read = Vec::with_capacity(texts.len());
+        for some in texts.chunks(AT_ONCE) {
+            read.extend(self.read_texts(located, some).await?);
         }
+        Ok(read)
+    }
+
+    async fn read_texts(
+        &self,
+        located: &mut Located,
+        texts: &[Text],
+    ) -> Result<Vec<String>, Error> {
         let section = |text: &Text| SectionName::Part(text.path.clone());
-        let items = texts
-            .iter()
-            .map(|text| Item::Partial(section(text), 0, PART));
-        let items = std::iter::once(Item::Fixed("UID")).chain(items).collect();
-        let parts = u64::try_from(texts.len()).unwrap_or_default();
-        let _room = self.room(2 * parts * PART).await?;
-        let fetch = self.fetch_from(Lane::Bulk, located, items).await??;
-        let fetch = fetch.ok_or(Error::NotFound)?;
+        let item = |text: &Text| Item::Partial(section(text), 0, text.octets);
+        let items = std::iter::once(Item::Fixed("UID")).chain(texts.iter().map(item));
+        let fetch = self.fetch_from(Lane::Bulk, located, items.collect());
+        let fetch = fetch.await??.ok_or(Error::NotFound)?;
         let read = |text: &Text| {
             let bytes = fetch.section(&section(text), 0)?.bytes.as_ref()?;
             let decoded = message::decode(text.encoding, bytes);
@@ -147,7 +160,7 @@ fn add_parts(parts: &[BodyStructure], path: &[u32], texts: &mut Vec<Text>) {
 }
 
 fn add(part: &BodyStructure, path: Vec<u32>, texts: &mut Vec<Text>) {
-    if path.len() > DEEPEST || texts.len() >= PARTS {
+    if path.len() > DEEPEST || texts.len() >= TEXTS {
         return;
     }
     match part {
@@ -161,6 +174,7 @@ fn add(part: &BodyStructure, path: Vec<u32>, texts: &mut Vec<Text>) {
                 texts.push(Text {
                     path,
                     encoding: encoding_of(leaf),
+                    octets: leaf.octets,
                     charset: charset.map(|(_, value)| value.clone()),
                 });
             }
