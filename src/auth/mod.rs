@@ -205,7 +205,10 @@ mod tests {
         #[test]
         fn no_header_panics(header in proptest::collection::vec(any::<u8>(), 0..64), segment in "\\PC{0,16}") {
             if let Ok(header) = HeaderValue::from_bytes(&header) {
-                let _ = authorize(Some(&header), &segment, &rules(&["tel", "sip", "acr"], "{box}"));
+                let access = authorize(Some(&header), &segment, &rules(&["tel", "sip", "acr"], "{box}"));
+                let scheme = header.as_bytes().get(..6);
+                let basic = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic "));
+                prop_assert!(basic || matches!(access, Access::Refused), "{access:?}");
             }
         }
     }

@@ -11,6 +11,7 @@
 mod environment;
 mod error;
 mod network;
+mod origin;
 mod sections;
 mod stores;
 
@@ -23,9 +24,11 @@ use serde::Deserialize;
 
 pub use error::Error;
 pub use network::Network;
+pub use origin::Origin;
 pub use sections::{
-    AdminConfig, AuthConfig, DeletedObjects, HttpConfig, LimitsConfig, LogConfig, LogFormat,
-    LogLevel, ObjectsConfig, SearchConfig, ServerTls, StateConfig, StateUrl, UnknownPreset,
+    AdminConfig, AuthConfig, CorsConfig, DeletedObjects, HttpConfig, LimitsConfig, LogConfig,
+    LogFormat, LogLevel, ObjectsConfig, SearchConfig, ServerTls, StateConfig, StateUrl,
+    UnknownPreset,
 };
 pub use stores::{StoreConfig, TlsMode};
 

@@ -8,7 +8,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{Error, Network};
+use super::{Error, Network, Origin};
 
 /// The service's own listener (`[http]`).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -25,10 +25,20 @@ pub struct HttpConfig {
     pub trusted_proxies: Vec<Network>,
     /// HTTPS instead of HTTP.
     pub tls: Option<ServerTls>,
+    /// Which web applications may ask.
+    pub cors: CorsConfig,
     /// Directory for uploads that do not fit into memory; see [`Config::spool_directory`](super::Config::spool_directory).
     pub spool_dir: Option<PathBuf>,
     /// Seconds that running requests get at the end.
     pub drain: u64,
+}
+
+/// Web applications of other origins (`http.cors`).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CorsConfig {
+    /// Their origins; none of them unless listed.
+    pub origins: Vec<Origin>,
 }
 
 /// The server's certificate (`http.tls`).
@@ -190,6 +200,7 @@ impl Default for HttpConfig {
             base_path: String::new(),
             trusted_proxies: Vec::new(),
             tls: None,
+            cors: CorsConfig::default(),
             spool_dir: None,
             drain: 10,
         }
@@ -250,6 +261,13 @@ impl HttpConfig {
             .is_some_and(|path| path.as_os_str().is_empty())
         {
             return Err(Error::value("http.spool_dir", "expected a directory"));
+        }
+        let origins = &self.cors.origins;
+        if origins.len() > 1 && origins.contains(&Origin::Any) {
+            return Err(Error::value(
+                "http.cors.origins",
+                "* is everybody already: nothing can be listed beside it",
+            ));
         }
         if let Some(tls) = &self.tls {
             for (key, path) in [("certificate", &tls.certificate), ("key", &tls.key)] {

@@ -58,6 +58,14 @@ fn mistakes_in_the_file_have_line_and_column() {
             "line 2, column 34: expected an IP address",
         ),
         (
+            "[http]\ncors = { origins = [\"https://a.example\", \"a.example\"] }\n",
+            "line 2, column 42: expected an origin",
+        ),
+        (
+            "[http]\ncors = { origin = [] }\n",
+            "line 2, column 10: unknown key `origin`",
+        ),
+        (
             "[[stores]]\nport = 70000\n",
             "line 2, column 8: invalid value",
         ),
@@ -94,6 +102,18 @@ fn what_is_not_there_yet_says_so() {
     assert!(
         mistake(&format!("[auth]\nbasic = false\n{STORE}")).starts_with("auth.basic: must be true")
     );
+}
+
+#[test]
+fn everybody_is_listed_alone() {
+    let origins = |list: &str| {
+        let text = format!("[http]\ncors = {{ origins = {list} }}\n{STORE}");
+        Config::from_toml(&text).map(|config| config.http.cors.origins)
+    };
+    assert_eq!(origins("[\"*\"]"), Ok(vec![Origin::Any]));
+    assert_eq!(origins("[]"), Ok(Vec::new()));
+    let both = origins("[\"*\", \"https://a.example\"]").unwrap_err();
+    assert!(both.to_string().starts_with("http.cors.origins: "));
 }
 
 #[test]

@@ -376,6 +376,11 @@ impl UidSet {
         self.0.is_empty()
     }
 
+    /// Its UIDs, in ascending order.
+    pub fn uids(&self) -> impl Iterator<Item = u32> {
+        self.0.iter().cloned().flatten()
+    }
+
     /// Cuts the set into sets of at most `longest` bytes on the wire each; servers bound their command lines (Courier at 64 kB).
     #[must_use]
     pub fn split(self, longest: usize) -> Vec<Self> {

@@ -204,7 +204,14 @@ mod tests {
 
         #[test]
         fn any_bytes_can_be_read(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
-            let _ = MailboxName::from_wire(bytes).to_text();
+            let text = MailboxName::from_wire(bytes.clone()).to_text();
+            // What it is read as can be said again, and then means the same.
+            if let Ok(name) = MailboxName::from_text(&text) {
+                prop_assert_eq!(name.to_text(), text);
+            } else {
+                let unsaid = [0, b'\r', b'\n'];
+                prop_assert!(bytes.is_empty() || text.bytes().any(|byte| unsaid.contains(&byte)));
+            }
         }
     }
 }

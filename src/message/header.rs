@@ -383,7 +383,11 @@ mod tests {
 
         #[test]
         fn any_date_is_judged(value in "[A-Za-z0-9,:+. ()-]{0,40}") {
-            let _ = date(&value);
+            if let Some(date) = date(&value) {
+                let year: i32 = date[..4].parse().unwrap();
+                prop_assert!((1899..=10_000).contains(&year), "{}", date);
+                prop_assert!(value.bytes().any(|byte| byte.is_ascii_digit()));
+            }
         }
     }
 }

@@ -65,7 +65,17 @@ impl Urls {
     /// `None` when the URL is of another box or no folder's.
     #[must_use]
     pub fn folder_id(&self, url: &str) -> Option<String> {
-        let prefix = format!("{}/folders", decoded(path_of(&self.base))?);
+        self.id_below("folders", url)
+    }
+
+    /// The object id in a URL of this box, matched likewise.
+    #[must_use]
+    pub fn object_id(&self, url: &str) -> Option<String> {
+        self.id_below("objects", url)
+    }
+
+    fn id_below(&self, kind: &str, url: &str) -> Option<String> {
+        let prefix = format!("{}/{kind}", decoded(path_of(&self.base))?);
         let path = path_of(url);
         let (parent, id) = path.rsplit_once('/')?;
         let id = decoded(id)?;

@@ -15,6 +15,8 @@ use crate::{
 pub(crate) struct Failure {
     pub(crate) status: StatusCode,
     pub(crate) error: Box<RequestError>,
+    /// Octets of what a range was asked of that it does not have (RFC 9110 §14.4).
+    pub(crate) complete_length: Option<u64>,
 }
 
 /// Seconds a client should wait before it tries again.
@@ -25,6 +27,7 @@ impl Failure {
         Self {
             status,
             error: Box::new(fault.error(variables)),
+            complete_length: None,
         }
     }
 
@@ -69,6 +72,14 @@ impl Failure {
     /// 503 SVC2001.
     fn unavailable() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, Fault::NoResources, &[])
+    }
+
+    /// 416 SVC0001 with what there would be.
+    pub(crate) fn range_not_satisfiable(complete_length: u64) -> Self {
+        Self {
+            complete_length: Some(complete_length),
+            ..Self::service(StatusCode::RANGE_NOT_SATISFIABLE)
+        }
     }
 
     /// SVC0001 with the status as code.

@@ -7,6 +7,7 @@ use super::{
     error::Failure,
     http::{Body, located, no_content},
     objects::{item, paths},
+    representation::{Validator, validated},
 };
 use crate::{
     nms::{BulkResponseList, Fault, Link, NewFolder},
@@ -47,7 +48,8 @@ async fn folder_of(call: Call, id: String) -> Answer {
     }
     let query = folder_query(&call)?;
     let folder = call.account.folder(&call.urls, &id, &query).await?;
-    Ok(call.answer(StatusCode::OK, "folder", &folder))
+    let response = call.answer(StatusCode::OK, "folder", &folder);
+    Ok(validated(response, Validator::Whole))
 }
 
 pub(super) async fn folder_name(call: Call, id: String) -> Answer {

@@ -1,21 +1,21 @@
 //! Bodies in and out, request ids.
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
-use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::body::{Body as HttpBody, Incoming};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
-use tokio::{sync::mpsc, time::timeout};
+use tokio::time::timeout;
 
-use super::error::{Failure, RETRY_AFTER};
-use crate::{nms::encode::Format, store};
+use super::{
+    conditions::Tag,
+    error::{Failure, RETRY_AFTER},
+    representation::Document,
+};
+use crate::nms::encode::Format;
 
 /// What an answer's body may fail with: the connection is cut then.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -23,7 +23,9 @@ pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 pub type Body = UnsyncBoxBody<Bytes, BodyError>;
 
 /// Mail boxes are nobody else's business, and change under every cache; 204 too would be kept (RFC 9110 §15.3.5).
-const NO_CACHE: HeaderValue = HeaderValue::from_static("private, no-cache");
+pub(super) const NO_CACHE: HeaderValue = HeaderValue::from_static("private, no-cache");
+/// What documents depend on beside their address.
+pub(super) const NEGOTIATED: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding");
 /// Header of request ids, in and out.
 pub(super) const REQUEST_ID: &str = "x-request-id";
 
@@ -151,8 +153,13 @@ pub(super) fn document<T: Serialize>(
     root: &str,
     value: &T,
 ) -> Response<Body> {
-    let mut response = Response::new(full(format.write(root, value)));
+    let bytes = Bytes::from(format.write(root, value));
+    let mut response = Response::new(full(bytes.clone()));
     *response.status_mut() = status;
+    response.extensions_mut().insert(Document {
+        bytes,
+        validator: None,
+    });
     let headers = response.headers_mut();
     let media_type = HeaderValue::from_static(match format {
         Format::Json => "application/json",
@@ -160,7 +167,7 @@ pub(super) fn document<T: Serialize>(
     });
     headers.insert(header::CONTENT_TYPE, media_type);
     headers.insert(header::CACHE_CONTROL, NO_CACHE);
-    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    headers.insert(header::VARY, NEGOTIATED);
     response
 }
 
@@ -171,6 +178,15 @@ pub(super) fn no_content() -> Response<Body> {
     response
         .headers_mut()
         .insert(header::CACHE_CONTROL, NO_CACHE);
+    response
+}
+
+/// 304, with what is said of the representation that the client has already (RFC 9110 §15.4.5).
+pub(super) fn not_modified(tag: &Tag) -> Response<Body> {
+    let mut response = no_content();
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    let headers = response.headers_mut();
+    headers.extend(tag.to_header().map(|tag| (header::ETAG, tag)));
     response
 }
 
@@ -187,6 +203,11 @@ pub(super) fn failure(failure: &Failure, format: Format) -> Response<Body> {
     let mut response = document(format, failure.status, "requestError", &failure.error);
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(length) = failure.complete_length
+        && let Ok(range) = HeaderValue::from_str(&format!("bytes */{length}"))
+    {
+        headers.insert(header::CONTENT_RANGE, range);
+    }
     match failure.status {
         StatusCode::UNAUTHORIZED => {
             let challenge =
@@ -205,46 +226,16 @@ pub(super) fn failure(failure: &Failure, format: Format) -> Response<Body> {
     response
 }
 
-/// A payload on its way; a failure of the store half-way cuts the connection, so that nobody takes a piece for the whole.
-pub(super) fn payload(payload: store::Payload) -> Response<Body> {
-    let store::Payload {
-        content_type,
-        length,
-        chunks,
-    } = payload;
-    let body = Body::new(Chunks {
-        chunks,
-        left: length,
-    });
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    let content_type = HeaderValue::from_str(&content_type).ok();
-    headers.insert(
-        header::CONTENT_TYPE,
-        content_type.unwrap_or(HeaderValue::from_static("application/octet-stream")),
-    );
-    // A part is whatever its sender wrote: browsers shall not guess, nor run it.
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("sandbox; default-src 'none'"),
-    );
-    headers.insert(header::CACHE_CONTROL, NO_CACHE);
-    if let Some(length) = length {
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    }
-    response
-}
-
 /// The answer to HEAD: that to GET without its bytes. Content-Length is that of GET, so it is absent where GET would not
 /// know it, and never part of a 204 (RFC 9110 §8.6).
 pub(super) fn without_body(response: Response<Body>) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
+    let has_length = !matches!(
+        parts.status,
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    );
     if let Some(length) = body.size_hint().exact()
-        && parts.status != StatusCode::NO_CONTENT
+        && has_length
     {
         parts
             .headers
@@ -255,75 +246,15 @@ pub(super) fn without_body(response: Response<Body>) -> Response<Body> {
 }
 
 /// Bytes as a body.
-pub(super) fn full(bytes: Vec<u8>) -> Body {
-    Full::new(Bytes::from(bytes))
+pub(super) fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into())
         .map_err(|never| match never {})
         .boxed_unsync()
-}
-
-/// The address of the request without what it names, for logs.
-pub(super) fn method_of<T>(request: &Request<T>) -> Method {
-    request.method().clone()
-}
-
-/// The receiving end of a payload as a body.
-struct Chunks {
-    chunks: mpsc::Receiver<Result<Bytes, store::Error>>,
-    /// Octets that are still to come, when known.
-    left: Option<u64>,
-}
-
-impl HttpBody for Chunks {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        self.chunks.poll_recv(context).map(|chunk| match chunk {
-            Some(Ok(bytes)) => {
-                let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-                self.left = match self.left {
-                    Some(left) if left < length => {
-                        return Some(Err("longer than announced".into()));
-                    }
-                    left => left.map(|left| left - length),
-                };
-                Some(Ok(Frame::data(bytes)))
-            }
-            Some(Err(error)) => {
-                tracing::warn!(%error, "payload cut off");
-                Some(Err(error.into()))
-            }
-            None if self.left.is_some_and(|left| left > 0) => {
-                Some(Err("shorter than announced".into()))
-            }
-            None => None,
-        })
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.left
-            .map_or_else(SizeHint::default, SizeHint::with_exact)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn stream(length: Option<u64>, chunks: Vec<Result<Bytes, store::Error>>) -> Response<Body> {
-        let (sender, receiver) = mpsc::channel(8);
-        for chunk in chunks {
-            sender.try_send(chunk).unwrap();
-        }
-        payload(store::Payload {
-            content_type: "image/png".to_owned(),
-            length,
-            chunks: receiver,
-        })
-    }
 
     async fn read(response: Response<Body>) -> Result<Bytes, String> {
         let body = response.into_body().collect().await;
@@ -332,31 +263,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_payload_that_is_not_what_was_announced_fails() {
-        let bytes = || Ok(Bytes::from_static(b"12345"));
-        assert_eq!(read(stream(Some(5), vec![bytes()])).await.unwrap(), "12345");
-        assert_eq!(read(stream(None, vec![bytes()])).await.unwrap(), "12345");
-        assert!(read(stream(Some(6), vec![bytes()])).await.is_err());
-        assert!(read(stream(Some(4), vec![bytes()])).await.is_err());
-        let broken = vec![bytes(), Err(store::Error::Timeout)];
-        assert!(read(stream(None, broken)).await.is_err());
-    }
-
-    #[tokio::test]
     async fn head_has_the_length_of_get_and_no_bytes() {
         let length = |response: &Response<Body>| {
             let value = response.headers().get(header::CONTENT_LENGTH);
             value.map(|value| value.to_str().unwrap().to_owned())
         };
-        let bytes = || vec![Ok(Bytes::from_static(b"12345"))];
         for (get, expected) in [
             (
                 document(Format::Json, StatusCode::NOT_FOUND, "empty", &()),
                 Some("14"),
             ),
             (no_content(), None),
-            (stream(Some(5), bytes()), Some("5")),
-            (stream(None, bytes()), None),
         ] {
             let head = without_body(get);
             assert_eq!(length(&head).as_deref(), expected);

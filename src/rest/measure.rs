@@ -22,6 +22,8 @@ pub(super) fn operation(route: Option<Route>, method: &Method) -> &'static str {
     let [get, put, post, delete] = match route {
         Route::Objects => [OTHER, OTHER, "create_object", OTHER],
         Route::BulkCreation => [OTHER, OTHER, "bulk_creation", OTHER],
+        Route::BulkUpdate => [OTHER, OTHER, "bulk_update", OTHER],
+        Route::BulkDelete => [OTHER, OTHER, "bulk_delete", "bulk_delete"],
         Route::Object => ["get_object", OTHER, OTHER, "delete_object"],
         Route::ObjectFlags => ["get_flags", "put_flags", OTHER, OTHER],
         Route::ObjectFlag => ["get_flag", "put_flag", OTHER, "delete_flag"],

@@ -6,6 +6,9 @@
 //! * Nothing that names a box, a folder or an object is logged.
 
 mod base_url;
+mod bulk;
+mod conditions;
+mod cors;
 mod creation;
 mod error;
 mod folders;
@@ -14,6 +17,9 @@ mod measure;
 mod multipart;
 mod negotiation;
 mod objects;
+mod openapi;
+mod payload;
+mod representation;
 mod search;
 mod surface;
 mod upload;
@@ -29,14 +35,16 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 use tracing::{Instrument, error, error_span, info};
 
-use self::{creation::Posted, error::Failure, upload::Form};
+use self::{
+    conditions::Conditions, creation::Posted, error::Failure, representation::Wanted, upload::Form,
+};
 pub use self::{
     http::{Body, BodyError},
     surface::{Route, SURFACE},
 };
 use crate::{
     auth::{self, Access},
-    config::{LimitsConfig, Network},
+    config::{CorsConfig, LimitsConfig, Network},
     identity::{BoxId, BoxRules, Credentials},
     nms::{Urls, encode::Format},
     spool::Spool,
@@ -52,6 +60,8 @@ pub struct Settings {
     pub base_path: String,
     /// Proxies whose Forwarded and X-Forwarded-* are believed.
     pub trusted_proxies: Vec<Network>,
+    /// Web applications that may ask.
+    pub cors: CorsConfig,
     /// What a client can run into.
     pub limits: LimitsConfig,
     /// Where uploads wait.
@@ -64,6 +74,8 @@ pub struct Service {
     settings: Settings,
     stores: HashMap<String, (Arc<Store>, BoxRules)>,
     router: matchit::Router<usize>,
+    /// Path of the surface's description.
+    description: String,
 }
 
 /// One request that may reach the store.
@@ -78,6 +90,7 @@ pub(crate) struct Call {
     sent: Format,
     /// What the client wants to be answered in; without a wish it is what it has sent.
     wanted: Option<Format>,
+    conditions: Conditions,
     limits: LimitsConfig,
 }
 
@@ -168,6 +181,7 @@ impl Service {
             .map(|(store, rules)| (store.name().to_owned(), (store, rules)))
             .collect();
         Ok(Self {
+            description: format!("{}{}", settings.base_path, openapi::PATH),
             settings,
             stores,
             router,
@@ -183,12 +197,10 @@ impl Service {
     ) -> Response<Body> {
         let started = Instant::now();
         let id = http::request_id(request.headers());
-        let method = http::method_of(&request);
-        let format = negotiation::for_failures(request.headers());
-        let matched = self.matched(request.uri().path());
-        let (route, name) = matched.map_or((None, "unmatched"), |(matched, name)| {
-            (Some(matched.route), name)
-        });
+        let method = request.method().clone();
+        let wanted = Wanted::read(request.headers());
+        let asking = cors::Asking::read(&method, request.headers());
+        let (operation, name) = self.names(request.uri().path(), &method);
         // As loud as a line can be: the id is on each, whatever the level.
         let span = error_span!("request", request.id = id.to_str().unwrap_or_default());
         let answer = AssertUnwindSafe(self.answer(request, peer, secure))
@@ -200,13 +212,16 @@ impl Service {
             error!("a handler panicked");
             Err(Failure::service(StatusCode::INTERNAL_SERVER_ERROR))
         });
-        let mut response = answer.unwrap_or_else(|failure| http::failure(&failure, format));
+        let response = answer.unwrap_or_else(|failure| http::failure(&failure, wanted.format));
+        let mut response = representation::finished(response, &wanted).await;
         if method == Method::HEAD {
             response = http::without_body(response);
         }
+        if !self.settings.cors.origins.is_empty() {
+            cors::tell(&self.settings.cors, &asking, &mut response);
+        }
         response.headers_mut().insert(http::REQUEST_ID, id);
         let duration = started.elapsed();
-        let operation = measure::operation(route, &method);
         measure::answered(operation, response.status(), duration);
         info!(
             target: "access",
@@ -218,6 +233,18 @@ impl Service {
         response
     }
 
+    /// What a request is called in metrics and in logs.
+    fn names(&self, path: &str, method: &Method) -> (&'static str, &'static str) {
+        if path == self.description {
+            return (openapi::operation(method), openapi::NAME);
+        }
+        let matched = self.matched(path);
+        let (route, name) = matched.map_or((None, "unmatched"), |(matched, name)| {
+            (Some(matched.route), name)
+        });
+        (measure::operation(route, method), name)
+    }
+
     async fn answer(
         &self,
         request: Request<Incoming>,
@@ -225,6 +252,10 @@ impl Service {
         secure: bool,
     ) -> Result<Response<Body>, Failure> {
         let (parts, body) = request.into_parts();
+        if parts.uri.path() == self.description {
+            let refused = unsupported(&parts, openapi::METHODS);
+            return Ok(refused.unwrap_or_else(|| openapi::answer(&parts.headers)));
+        }
         let unknown = || Failure::not_found("Request-URI");
         let (matched, _) = self.matched(parts.uri.path()).ok_or_else(unknown)?;
         let (store, rules) = self.stores.get(&matched.store).ok_or_else(unknown)?;
@@ -254,6 +285,7 @@ impl Service {
             credentials,
             urls: Urls::new(&base, store.name(), &matched.box_segment),
             wanted,
+            conditions: Conditions::read(&parts.headers)?,
             parts,
         };
         dispatch(arriving, body, matched.route, matched.parameters).await
@@ -295,6 +327,7 @@ struct Arriving<'a> {
     credentials: Credentials,
     urls: Urls,
     wanted: Option<Format>,
+    conditions: Conditions,
     parts: Parts,
 }
 
@@ -304,6 +337,11 @@ impl<'a> Arriving<'a> {
         if !matches!(self.parts.method, Method::POST | Method::PUT) {
             return self.without_document(body).await;
         }
+        self.with_any_document(body).await
+    }
+
+    /// With its body, whatever the method.
+    async fn with_any_document(self, body: Incoming) -> Result<Call, Failure> {
         let sent = if body.is_end_stream() {
             None
         } else {
@@ -348,6 +386,7 @@ impl<'a> Arriving<'a> {
             body,
             sent,
             wanted: self.wanted,
+            conditions: self.conditions,
             limits: self.settings.limits.clone(),
         })
     }
@@ -388,6 +427,9 @@ async fn dispatch(
     match route {
         Route::Objects => creation::object(arriving.with_form(body).await?).await,
         Route::BulkCreation => creation::objects(arriving.with_form(body).await?).await,
+        Route::BulkUpdate => bulk::update(arriving.with_document(body).await?).await,
+        // Contract §5.2: to DELETE too.
+        Route::BulkDelete => bulk::delete(arriving.with_any_document(body).await?).await,
         Route::ObjectFlag => {
             // Contract §11.1 row 5: it is the same with any body or none.
             let call = arriving.without_document(body).await?;
@@ -397,11 +439,9 @@ async fn dispatch(
         Route::ObjectFlags => {
             objects::flags(arriving.with_document(body).await?, take("object")).await
         }
-        Route::Payload => {
-            objects::whole_payload(arriving.with_document(body).await?, take("object")).await
-        }
+        Route::Payload => payload::whole(arriving.with_document(body).await?, take("object")).await,
         Route::PayloadPart => {
-            objects::payload_part(
+            payload::part(
                 arriving.with_document(body).await?,
                 take("object"),
                 take("part"),
@@ -437,6 +477,7 @@ mod tests {
             public_url: None,
             base_path: "/phone".to_owned(),
             trusted_proxies: Vec::new(),
+            cors: CorsConfig::default(),
             limits: LimitsConfig::default(),
             spool: Spool::new(std::env::temp_dir(), 0).unwrap(),
         };

@@ -1,6 +1,6 @@
 //! What a client sends and takes (contract §9.4): JSON and XML.
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 
 use super::error::Failure;
 use crate::nms::{Fault, encode::Format};
@@ -65,14 +65,7 @@ fn media_type(headers: &HeaderMap) -> Option<&[u8]> {
 /// # Errors
 /// 406 `Accept` when neither is taken.
 pub(super) fn wanted(headers: &HeaderMap) -> Result<Option<Format>, Failure> {
-    let values = headers.get_all(header::ACCEPT).iter();
-    let ranges: Vec<(String, f32)> = values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .filter(|range| !range.is_empty())
-        .map(range)
-        .collect();
+    let ranges = ranges(headers, &header::ACCEPT);
     if ranges.is_empty() {
         return Ok(None);
     }
@@ -98,6 +91,32 @@ pub(super) fn for_failures(headers: &HeaderMap) -> Format {
     let wanted = wanted(headers).ok().flatten();
     let like_the_body = || sent(headers).ok().flatten();
     wanted.or_else(like_the_body).unwrap_or(Format::Json)
+}
+
+/// Whether a client would rather have documents compressed (RFC 9110 §12.5.3). It takes them as they are in any case: to refuse
+/// that too is no reason to answer nothing.
+pub(super) fn gzip(headers: &HeaderMap) -> bool {
+    let codings = ranges(headers, &header::ACCEPT_ENCODING);
+    let weight = |names: &[&str]| {
+        let named = codings
+            .iter()
+            .find(|(name, _)| names.contains(&name.as_str()));
+        named.map(|(_, weight)| *weight)
+    };
+    let gzip = weight(&["gzip", "x-gzip"]).or_else(|| weight(&["*"]));
+    gzip.is_some_and(|gzip| gzip > 0.0 && weight(&["identity"]).is_none_or(|plain| gzip >= plain))
+}
+
+/// The elements of a header with their weights.
+fn ranges(headers: &HeaderMap, name: &HeaderName) -> Vec<(String, f32)> {
+    let values = headers.get_all(name).iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|range| !range.is_empty())
+        .map(range)
+        .collect()
 }
 
 /// A media range and its weight (RFC 9110 §12.4.2): what is no number is no weight.
@@ -134,7 +153,7 @@ fn weight(ranges: &[(String, f32)], media_types: &[&str]) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderValue;
 
     use super::*;
 
@@ -183,6 +202,28 @@ mod tests {
             &["application/*;q=0", "*/*;q=0"],
         ] {
             assert_eq!(takes(values), None, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn documents_are_compressed_for_who_prefers_that() {
+        for (values, expected) in [
+            (&[][..], false),
+            (&[""], false),
+            (&["gzip"], true),
+            (&["deflate", "X-GZIP"], true),
+            (&["br;q=1.0, gzip;q=0.8, *;q=0.1"], true),
+            (&["*"], true),
+            (&["gzip;q=0"], false),
+            (&["gzip;q=0, *"], false),
+            (&["*;q=0"], false),
+            (&["identity, gzip;q=0.5"], false),
+            (&["identity;q=0.5, gzip"], true),
+            (&["identity;q=0"], false),
+            (&["br"], false),
+        ] {
+            let headers = with(header::ACCEPT_ENCODING, values);
+            assert_eq!(gzip(&headers), expected, "{values:?}");
         }
     }
 

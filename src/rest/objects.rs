@@ -1,11 +1,12 @@
-//! Objects, their flags and payloads (contract §1.2 rows 2 to 6 and 8).
+//! Objects and their flags (contract §1.2 rows 2 to 4 and 8).
 
 use http::{Method, Response, StatusCode};
 
 use super::{
     Call,
     error::Failure,
-    http::{Body, located, no_content, payload},
+    http::{Body, located, no_content},
+    representation::{Validator, validated},
 };
 use crate::{
     nms::{BulkResponse, BulkResponseList, Fault, NewFlagList, PathList, Reference},
@@ -19,40 +20,42 @@ const RECENT: &str = "\\Recent";
 
 pub(super) async fn object(call: Call, id: String) -> Answer {
     if call.method == Method::DELETE {
-        call.account.delete_object(&id).await?;
+        let precondition = call.conditions.precondition();
+        call.account.delete_object(&id, precondition).await?;
         return Ok(no_content());
     }
     let object = call.account.object(&call.urls, &id).await?;
-    Ok(call.answer(StatusCode::OK, "object", &object))
+    let response = call.answer(StatusCode::OK, "object", &object);
+    let validator = object.last_mod_seq.map(Validator::Revision);
+    Ok(validated(response, validator.unwrap_or(Validator::Whole)))
 }
 
 pub(super) async fn flags(call: Call, id: String) -> Answer {
-    let flags = if call.method == Method::PUT {
+    if call.method == Method::PUT {
         let wanted: NewFlagList = call.read("flagList")?;
-        let wanted = wanted.flag.ok_or_else(|| Failure::invalid("flag"))?;
+        let wanted = wanted
+            .said(call.sent)
+            .ok_or_else(|| Failure::invalid("flag"))?;
         wanted.iter().try_for_each(|flag| flag_name(flag))?;
-        call.account.put_flags(&call.urls, &id, &wanted).await?
-    } else {
-        call.account.flags(&call.urls, &id).await?
-    };
-    Ok(call.answer(StatusCode::OK, "flagList", &flags))
+        let precondition = call.conditions.precondition();
+        let account = &call.account;
+        let flags = account.put_flags(&call.urls, &id, &wanted, precondition);
+        return Ok(call.answer(StatusCode::OK, "flagList", &flags.await?));
+    }
+    let (flags, last_mod_seq) = call.account.flags(&call.urls, &id).await?;
+    let response = call.answer(StatusCode::OK, "flagList", &flags);
+    Ok(validated(response, Validator::Revision(last_mod_seq)))
 }
 
 /// Contract §5: 201 newly set, 204 set already or removed, 404 with `empty` for a flag that is not set.
 pub(super) async fn flag(call: Call, id: String, flag: String) -> Answer {
     flag_name(&flag)?;
-    if call.method != Method::GET
-        && call.method != Method::HEAD
-        && flag.eq_ignore_ascii_case(RECENT)
-    {
-        return Err(Failure::new(
-            StatusCode::FORBIDDEN,
-            Fault::FeatureUnavailable,
-            &[RECENT],
-        ));
+    if call.method != Method::GET && call.method != Method::HEAD {
+        recent(&flag)?;
     }
     if call.method == Method::PUT {
-        let newly = call.account.put_flag(&id, &flag).await?;
+        let precondition = call.conditions.precondition();
+        let newly = call.account.put_flag(&id, &flag, precondition).await?;
         let url = call.urls.flag(&id, &flag);
         return Ok(if newly {
             located(call.empty(StatusCode::CREATED), &url)
@@ -61,7 +64,8 @@ pub(super) async fn flag(call: Call, id: String, flag: String) -> Answer {
         });
     }
     let was_set = if call.method == Method::DELETE {
-        call.account.delete_flag(&id, &flag).await?
+        let precondition = call.conditions.precondition();
+        call.account.delete_flag(&id, &flag, precondition).await?
     } else {
         call.account.flag(&id, &flag).await?
     };
@@ -70,16 +74,6 @@ pub(super) async fn flag(call: Call, id: String, flag: String) -> Answer {
     } else {
         call.empty(StatusCode::NOT_FOUND)
     })
-}
-
-pub(super) async fn whole_payload(call: Call, id: String) -> Answer {
-    let stream = call.account.payload(&id).await?;
-    Ok(payload(stream))
-}
-
-pub(super) async fn payload_part(call: Call, id: String, part: String) -> Answer {
-    let stream = call.account.payload_part(&id, &part).await?;
-    Ok(payload(stream))
 }
 
 pub(super) async fn path_to_id(call: Call) -> Answer {
@@ -146,8 +140,17 @@ pub(super) fn failed_item(failure: Failure) -> BulkResponse {
     }
 }
 
+/// Refuses to change the flag that is the store's alone.
+pub(super) fn recent(flag: &str) -> Result<(), Failure> {
+    if flag.eq_ignore_ascii_case(RECENT) {
+        let (status, fault) = (StatusCode::FORBIDDEN, Fault::FeatureUnavailable);
+        return Err(Failure::new(status, fault, &[RECENT]));
+    }
+    Ok(())
+}
+
 /// RFC 9051 §9: an atom, or `\` and an atom.
-fn flag_name(flag: &str) -> Result<(), Failure> {
+pub(super) fn flag_name(flag: &str) -> Result<(), Failure> {
     let atom = flag.strip_prefix('\\').unwrap_or(flag);
     let valid = !atom.is_empty()
         && flag.len() <= 200

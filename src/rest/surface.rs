@@ -21,6 +21,10 @@ pub enum Route {
     ObjectPathToId,
     /// Row 9.
     BulkCreation,
+    /// Row 10.
+    BulkUpdate,
+    /// Row 11.
+    BulkDelete,
     /// Row 12.
     Folders,
     /// Row 13.
@@ -35,7 +39,7 @@ pub enum Route {
 
 /// Path below the box, resource, name in logs, methods; HEAD is there where GET is, OPTIONS everywhere.
 #[rustfmt::skip] // A line for each resource, to be read as the table it is.
-pub const SURFACE: [(&str, Route, &str, &[&str]); 14] = [
+pub const SURFACE: [(&str, Route, &str, &[&str]); 16] = [
     ("/objects", Route::Objects, "objects", &["POST"]),
     ("/objects/operations/search", Route::ObjectSearch, "object_search", &["POST"]),
     ("/objects/operations/pathToId", Route::ObjectPathToId, "object_path_to_id", &["GET", "POST"]),
@@ -45,6 +49,8 @@ pub const SURFACE: [(&str, Route, &str, &[&str]); 14] = [
     ("/objects/{object}/payload", Route::Payload, "payload", &["GET"]),
     ("/objects/{object}/payloadParts/{part}", Route::PayloadPart, "payload_part", &["GET"]),
     ("/objects/operations/bulkCreation", Route::BulkCreation, "bulk_creation", &["POST"]),
+    ("/objects/operations/bulkUpdate", Route::BulkUpdate, "bulk_update", &["POST"]),
+    ("/objects/operations/bulkDelete", Route::BulkDelete, "bulk_delete", &["POST", "DELETE"]),
     ("/folders", Route::Folders, "folders", &["POST"]),
     ("/folders/operations/search", Route::FolderSearch, "folder_search", &["POST"]),
     ("/folders/operations/pathToId", Route::FolderPathToId, "folder_path_to_id", &["GET", "POST"]),

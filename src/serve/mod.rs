@@ -120,6 +120,7 @@ pub async fn start(config: &Config) -> Result<Running, Error> {
         public_url: config.http.public_url.clone(),
         base_path: config.http.base_path.clone(),
         trusted_proxies: config.http.trusted_proxies.clone(),
+        cors: config.http.cors.clone(),
         limits: config.limits.clone(),
         spool: spool(config)?,
     };

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     imap::{self, Completion, capability::Storing, connection::Message},
     nms,
-    state::{Correlated, Outcome},
+    state::Correlated,
     task,
 };
 
@@ -210,7 +210,7 @@ impl Account {
             }
         }
         if group.iter().any(|entry| entry.key.is_some())
-            && let Err(error) = self.commit().await
+            && let Err(error) = self.store.state.commit().await.map_err(Error::from)
         {
             for entry in &group {
                 items[entry.index] = Err(error.clone());
@@ -222,7 +222,7 @@ impl Account {
             items[entry.index] = self.outcome(urls, entry, outcome).await;
         }
         if group.iter().any(|entry| entry.key.is_some())
-            && let Err(error) = self.commit().await
+            && let Err(error) = self.store.state.commit().await
         {
             tracing::error!(%error, "the outcomes of creations were not kept");
         }
@@ -248,18 +248,8 @@ impl Account {
 
     fn done(&self, urls: &nms::Urls, entry: &Entry, target: &Target, uid: u32) -> nms::Reference {
         if let Some(key) = &entry.key {
-            let object = self.object_text(&target.key, uid);
-            let outcome = Outcome {
-                path: format!("{}/{object}", target.path),
-                object: object.into_bytes(),
-            };
-            self.record(
-                key,
-                entry.digest,
-                &entry.letter.nonce,
-                target,
-                Some(outcome),
-            );
+            let outcome = Some(self.outcome_of(target, uid));
+            self.record(key, entry.digest, &entry.letter.nonce, target, outcome);
         }
         self.created(urls, target, uid)
     }

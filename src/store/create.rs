@@ -160,7 +160,7 @@ impl Account {
         target: &Target,
     ) -> Result<(), Error> {
         self.record(key, digest, nonce, target, None);
-        self.commit().await
+        Ok(self.store.state.commit().await?)
     }
 
     /// Records what was done. It stays done when that cannot be kept: the intent finds it again.
@@ -172,14 +172,19 @@ impl Account {
         target: &Target,
         uid: u32,
     ) {
+        let outcome = self.outcome_of(target, uid);
+        self.record(key, digest, nonce, target, Some(outcome));
+        if let Err(error) = self.store.state.commit().await {
+            tracing::error!(%error, "the outcome of a creation was not kept");
+        }
+    }
+
+    /// What is remembered of an object that was made.
+    pub(super) fn outcome_of(&self, target: &Target, uid: u32) -> Outcome {
         let object = self.object_text(&target.key, uid);
-        let outcome = Outcome {
+        Outcome {
             path: format!("{}/{object}", target.path),
             object: object.into_bytes(),
-        };
-        self.record(key, digest, nonce, target, Some(outcome));
-        if let Err(error) = self.commit().await {
-            tracing::error!(%error, "the outcome of a creation was not kept");
         }
     }
 
@@ -211,11 +216,6 @@ impl Account {
                 .forget_correlated(&self.scope(), &key.bytes);
         }
         lost.error
-    }
-
-    pub(super) async fn commit(&self) -> Result<(), Error> {
-        let committed = self.store.state.commit().await;
-        committed.map_err(|error| Error::Unavailable(error.to_string()))
     }
 
     pub(super) fn created(&self, urls: &nms::Urls, target: &Target, uid: u32) -> nms::Reference {

@@ -1,15 +1,15 @@
 //! Flags of one object: the NMS names, and how they are changed so that nothing else is.
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "a server may say more than was asked, and codes are many: what is not named does not matter here"
-)]
 
-use super::{Account, Error, locate::Located, objects::finish, refusal::Right, structure::Seen};
+use super::{
+    Account, Error, Precondition,
+    marking::{ATTEMPTS, Marking},
+    objects::finish,
+    sets::{Open, Outcomes},
+    structure::Seen,
+};
 use crate::{
-    config::DeletedObjects,
     imap::{
-        self, Command, Flag, Selected, UidSet,
-        pool::Lease,
+        Command, Flag, Selected, UidSet,
         response::{Code, Untagged},
     },
     nms, task,
@@ -30,24 +30,25 @@ const STANDARD: [&str; 8] = [
 ];
 /// Most octets of all flags of an object: servers take a line of 64 KiB, few of them more.
 const MOST_OCTETS: usize = 16 << 10;
-/// How often a change that another client has overtaken is tried anew.
-const ATTEMPTS: usize = 3;
 
-/// An object in its mailbox, open for writing.
-struct Open {
-    located: Located,
-    lease: Lease,
-    selected: Selected,
+/// How one attempt to replace flags has ended.
+enum Attempt {
+    /// These are the flags now.
+    Done(Vec<String>),
+    /// Another client was quicker; whether some of it was done before that.
+    Overtaken { begun: bool },
 }
 
 impl Account {
-    /// All flags of an object.
+    /// All flags of an object, and its `lastModSeq`.
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub async fn flags(&self, urls: &nms::Urls, id: &str) -> Result<nms::FlagList, Error> {
-        let seen = self.seen_flags(id).await?;
-        Ok(self.flag_list(urls, id, &seen.flags))
+    pub async fn flags(&self, urls: &nms::Urls, id: &str) -> Result<(nms::FlagList, u64), Error> {
+        let (located, seen) = self.seen(id).await?;
+        self.visible(&seen.flags)?;
+        let last_mod_seq = self.last_mod_seq(&located, &seen).await?;
+        Ok((self.flag_list(urls, id, &seen.flags), last_mod_seq))
     }
 
     /// Whether a flag is set.
@@ -63,16 +64,17 @@ impl Account {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::InvalidInput`] `flag`, [`Error::Unsupported`] for a flag the store cannot keep,
-    /// [`Error::Forbidden`], [`Error::Unavailable`] when others change the flags all the time.
+    /// [`Error::Forbidden`], [`Error::PreconditionFailed`], [`Error::Unavailable`] when others change the flags all the time.
     pub async fn put_flags(
         &self,
         urls: &nms::Urls,
         id: &str,
         flags: &[String],
+        precondition: Precondition,
     ) -> Result<nms::FlagList, Error> {
         let wanted = parse_all(flags)?;
         let (account, object) = (self.clone(), id.to_owned());
-        let write = async move { Box::pin(account.replace(&object, &wanted)).await };
+        let write = async move { Box::pin(account.replace(&object, &wanted, precondition)).await };
         let now = finish(task::spawn(write)).await?;
         Ok(self.flag_list(urls, id, &now))
     }
@@ -81,69 +83,117 @@ impl Account {
     ///
     /// # Errors
     /// As for [`Self::put_flags`].
-    pub async fn put_flag(&self, id: &str, flag: &str) -> Result<bool, Error> {
-        self.change(id, flag, "+FLAGS").await
+    pub async fn put_flag(
+        &self,
+        id: &str,
+        flag: &str,
+        precondition: Precondition,
+    ) -> Result<bool, Error> {
+        self.change(id, flag, true, precondition).await
     }
 
     /// Takes one flag away: true when it was set.
     ///
     /// # Errors
     /// As for [`Self::put_flags`].
-    pub async fn delete_flag(&self, id: &str, flag: &str) -> Result<bool, Error> {
-        self.change(id, flag, "-FLAGS").await
+    pub async fn delete_flag(
+        &self,
+        id: &str,
+        flag: &str,
+        precondition: Precondition,
+    ) -> Result<bool, Error> {
+        self.change(id, flag, false, precondition).await
     }
 
-    async fn change(&self, id: &str, flag: &str, sign: &'static str) -> Result<bool, Error> {
-        let flag = parse(flag)?;
+    async fn change(
+        &self,
+        id: &str,
+        flag: &str,
+        add: bool,
+        precondition: Precondition,
+    ) -> Result<bool, Error> {
+        let flags = vec![parse(flag)?];
         let (account, id) = (self.clone(), id.to_owned());
         finish(task::spawn(async move {
-            Box::pin(account.change_now(&id, flag, sign)).await
+            let marking = Marking { add, flags };
+            let open = account.open_for(&id).await?;
+            if precondition.is_empty() {
+                Box::pin(account.change_now(&open, &marking)).await
+            } else {
+                Box::pin(account.change_if(&open, marking, &precondition)).await
+            }
         }))
         .await
     }
 
-    async fn change_now(&self, id: &str, flag: Flag, sign: &'static str) -> Result<bool, Error> {
-        let open = self.open(id).await?;
-        let add = sign == "+FLAGS";
-        let mut refused = None;
-        for _ in 0..ATTEMPTS {
-            let before = self.flags_in(&open.lease, &open.located).await?;
-            self.visible(&before.flags)?;
-            if holds(&before.flags, flag.as_str()) == add {
-                // What an attempt before this one has done, it has done.
-                return Ok(refused.is_some());
-            }
-            let flags = as_kept(&open.selected, &before.flags, vec![flag.clone()]);
-            if add {
-                self.keepable(&open, &flags).await?;
-            }
-            let now = self.store_flags(&open, sign, &flags, None).await?;
-            refused = without_effect(&flags, &now.flags, add).cloned();
-            if refused.is_none() {
-                self.after(&open, &before, &now.flags).await?;
-                return Ok(true);
-            }
-        }
-        Err(self.refused_flag(&open, refused).await)
+    async fn change_now(&self, open: &Open, marking: &Marking) -> Result<bool, Error> {
+        let uid = open.located.uid;
+        let outcome = self.mark(open, &[uid], marking).await.remove(&uid);
+        outcome.unwrap_or(Err(Error::NotFound))
     }
 
-    async fn replace(&self, id: &str, wanted: &[Flag]) -> Result<Vec<String>, Error> {
-        let open = self.open(id).await?;
+    /// The same for an object as it is demanded to be, once.
+    async fn change_if(
+        &self,
+        open: &Open,
+        marking: Marking,
+        precondition: &Precondition,
+    ) -> Result<bool, Error> {
+        let Marking { add, flags } = marking;
+        let before = self.flags_in(&open.lease, &open.located).await?;
+        self.visible(&before.flags)?;
+        let located = &open.located;
+        let since = self.as_demanded(precondition, located, &before).await?;
+        if without_effect(&flags, &before.flags, add).is_none() {
+            return Ok(false);
+        }
+        let flags = as_kept(&open.selected, &before.flags, flags);
+        if add {
+            self.keepable(open, &flags).await?;
+        }
+        let sign = if add { "+FLAGS" } else { "-FLAGS" };
+        let now = self.store_flags(open, sign, &flags, since).await?;
+        if let Some(flag) = without_effect(&flags, &now.flags, add) {
+            return Err(self.refused_flag(open, Some(flag.clone())).await);
+        }
+        if add {
+            self.after_one(open, before, flags).await?;
+        }
+        Ok(true)
+    }
+
+    async fn replace(
+        &self,
+        id: &str,
+        wanted: &[Flag],
+        mut precondition: Precondition,
+    ) -> Result<Vec<String>, Error> {
+        let open = self.open_for(id).await?;
         let mut refused = None;
         for _ in 0..ATTEMPTS {
             let before = self.flags_in(&open.lease, &open.located).await?;
             self.visible(&before.flags)?;
+            let located = &open.located;
+            self.as_demanded(&precondition, located, &before).await?;
             let (add, remove) = difference(&before.flags, wanted);
             let add = as_kept(&open.selected, &before.flags, add);
             self.keepable(&open, &add).await?;
-            let Some(now) = self.replace_once(&open, &before, &add, &remove).await? else {
+            let attempt = self.replace_once(&open, &before, &add, &remove).await?;
+            if matches!(attempt, Attempt::Overtaken { begun: false }) && precondition.depends() {
+                return Err(Error::PreconditionFailed);
+            }
+            if !matches!(attempt, Attempt::Overtaken { begun: false }) {
+                // It held when the change began; what is half-done is brought to its end.
+                precondition = Precondition::default();
+            }
+            let Attempt::Done(now) = attempt else {
                 refused = None;
                 continue;
             };
             let missed = without_effect(&add, &now, true);
             refused = missed.or(without_effect(&remove, &now, false)).cloned();
             if refused.is_none() {
-                self.after(&open, &before, &now).await?;
+                self.after_one(&open, before, add).await?;
                 return Ok(now);
             }
         }
@@ -153,28 +203,29 @@ impl Account {
         })
     }
 
-    /// The two halves of a replacement; `None` when another client was quicker (RFC 7162 §3.1.3).
+    /// The two halves of a replacement, each only if no other client is quicker (RFC 7162 §3.1.3).
     async fn replace_once(
         &self,
         open: &Open,
         before: &Seen,
         add: &[Flag],
         remove: &[Flag],
-    ) -> Result<Option<Vec<String>>, Error> {
+    ) -> Result<Attempt, Error> {
         let mut now = before.flags.clone();
         let mut mod_seq = before.mod_seq;
+        let mut begun = false;
         // Not FLAGS (…): that would also wipe what the bridge does not know of (RFC 9051 §6.4.6).
         for (sign, flags) in [("+FLAGS", add), ("-FLAGS", remove)] {
             if flags.is_empty() {
                 continue;
             }
             match self.store_flags(open, sign, flags, mod_seq).await {
-                Ok(seen) => (now, mod_seq) = (seen.flags, seen.mod_seq),
-                Err(Error::PreconditionFailed) => return Ok(None),
+                Ok(seen) => (now, mod_seq, begun) = (seen.flags, seen.mod_seq, true),
+                Err(Error::PreconditionFailed) => return Ok(Attempt::Overtaken { begun }),
                 Err(error) => return Err(error),
             }
         }
-        Ok(Some(now))
+        Ok(Attempt::Done(now))
     }
 
     /// One STORE; flags and MODSEQ after it, as the store shows them.
@@ -191,7 +242,10 @@ impl Account {
         }
         let completion = match open.lease.run(command.atom(sign).flags(flags)).await {
             Ok(completion) => completion,
-            Err(refusal) => return Err(self.refused_store(open, sign, flags, refusal).await),
+            Err(refusal) => {
+                let add = sign == "+FLAGS";
+                return Err(self.refused_store(open, add, flags, refusal).await);
+            }
         };
         if let Some(Code::Modified(_)) = completion.code {
             return Err(Error::PreconditionFailed);
@@ -214,88 +268,20 @@ impl Account {
         }
     }
 
-    /// Whether the mailbox can keep flags: PERMANENTFLAGS lists them, or `\*` for keywords (RFC 9051 §7.1). What a user has no
-    /// right to is not listed either.
-    async fn keepable(&self, open: &Open, flags: &[Flag]) -> Result<(), Error> {
-        if open.selected.read_only {
-            return Err(Error::Forbidden);
-        }
-        let Some(flag) = flags.iter().find(|flag| !is_kept(&open.selected, flag)) else {
-            return Ok(());
+    /// What setting these flags of one object brings with it.
+    async fn after_one(&self, open: &Open, before: Seen, add: Vec<Flag>) -> Result<(), Error> {
+        let uid = open.located.uid;
+        let marking = Marking {
+            add: true,
+            flags: add,
         };
-        let mailbox = &open.located.mailbox;
-        if self
-            .lacks(Some(&open.lease), mailbox, Right::to_change(flag))
-            .await
-        {
-            return Err(Error::Forbidden);
-        }
-        Err(Error::Unsupported(shown(flag.as_str())))
-    }
-
-    /// Dovecot says OK to a flag one may not set, and leaves it.
-    async fn refused_flag(&self, open: &Open, flag: Option<Flag>) -> Error {
-        let right = flag.as_ref().map_or(Right::Write, Right::to_change);
-        self.refused_change(&open.lease, &open.located.mailbox, right, None)
-            .await
-    }
-
-    /// A STORE that is refused: by right, or because the mailbox can keep no more keywords.
-    async fn refused_store(
-        &self,
-        open: &Open,
-        sign: &'static str,
-        flags: &[Flag],
-        refusal: imap::Error,
-    ) -> Error {
-        let unlisted = flags.iter().find(|flag| {
-            let listed = open.selected.flags.iter().any(|listed| flag.is(listed));
-            sign == "+FLAGS" && !flag.as_str().starts_with('\\') && !listed
-        });
-        let Some(first) = unlisted.or(flags.first()) else {
-            return refusal.into();
-        };
-        let coded = matches!(
-            refusal,
-            imap::Error::No {
-                code: Some(Code::Cannot | Code::Limit),
-                ..
-            }
-        );
-        let codeless = matches!(refusal, imap::Error::No { code: None, .. });
-        if coded {
-            return Error::Unsupported(shown(first.as_str()));
-        }
-        let right = Right::to_change(first);
-        let mailbox = &open.located.mailbox;
-        match self
-            .refused_change(&open.lease, mailbox, right, Some(refusal))
-            .await
-        {
-            // Cyrus keeps a hundred keywords and says NO without a code to the next.
-            Error::Upstream(_) if codeless && unlisted.is_some() => {
-                Error::Unsupported(shown(first.as_str()))
-            }
-            error => error,
-        }
-    }
-
-    async fn open(&self, id: &str) -> Result<Open, Error> {
-        let (located, lease, selected) = self.write_object(id).await?;
-        Ok(Open {
-            located,
-            lease,
-            selected,
-        })
-    }
-
-    /// `objects.deleted = "purge"`: an object that has just been flagged `\Deleted` goes.
-    async fn after(&self, open: &Open, before: &Seen, now: &[String]) -> Result<(), Error> {
-        let newly = holds(now, "\\Deleted") && !holds(&before.flags, "\\Deleted");
-        if newly && self.store.objects.deleted == DeletedObjects::Purge {
-            self.expunge(&open.lease, &open.located, before).await?;
-        }
-        Ok(())
+        let mut outcomes = Outcomes::new();
+        let before = [(uid, before.flags)].into();
+        self.after(open, &before, &marking, &[uid], &mut outcomes)
+            .await;
+        outcomes
+            .remove(&uid)
+            .map_or(Ok(()), |outcome| outcome.map(drop))
     }
 
     async fn seen_flags(&self, id: &str) -> Result<Seen, Error> {
@@ -332,7 +318,7 @@ pub(super) fn to_append(names: &[String]) -> Result<Vec<Flag>, Error> {
 }
 
 /// Flags of the contract as those of IMAP, no more of them than a line of a command can hold.
-fn parse_all(names: &[String]) -> Result<Vec<Flag>, Error> {
+pub(super) fn parse_all(names: &[String]) -> Result<Vec<Flag>, Error> {
     let octets = names.iter().map(|name| name.len() + 1).sum::<usize>();
     if octets > MOST_OCTETS {
         return Err(Error::InvalidInput("flag".to_owned()));
@@ -389,12 +375,12 @@ fn difference(before: &[String], wanted: &[Flag]) -> (Vec<Flag>, Vec<Flag>) {
 }
 
 /// The first of these flags that is not as it should be.
-fn without_effect<'a>(flags: &'a [Flag], now: &[String], set: bool) -> Option<&'a Flag> {
+pub(super) fn without_effect<'a>(flags: &'a [Flag], now: &[String], set: bool) -> Option<&'a Flag> {
     flags.iter().find(|flag| holds(now, flag.as_str()) != set)
 }
 
 /// Whether PERMANENTFLAGS has a flag, or has room for it.
-fn is_kept(selected: &Selected, flag: &Flag) -> bool {
+pub(super) fn is_kept(selected: &Selected, flag: &Flag) -> bool {
     let keyword = !flag.as_str().starts_with('\\');
     let permanent = selected.permanent_flags.as_ref();
     permanent.is_none_or(|permanent| {
@@ -405,7 +391,7 @@ fn is_kept(selected: &Selected, flag: &Flag) -> bool {
 }
 
 /// Flags in the spelling this store keeps them in: one that knows the flag of CPM has it with its backslash.
-fn as_kept(selected: &Selected, present: &[String], flags: Vec<Flag>) -> Vec<Flag> {
+pub(super) fn as_kept(selected: &Selected, present: &[String], flags: Vec<Flag>) -> Vec<Flag> {
     let (native, keyword) = READ_REPORT_SENT;
     let permanent = selected.permanent_flags.iter().flatten();
     let native = permanent

@@ -200,7 +200,8 @@ impl Account {
         })
     }
 
-    fn locate(&self, tree: &Tree, object: &ObjectId) -> Option<Located> {
+    /// Where an object is according to a tree.
+    pub(super) fn locate(&self, tree: &Tree, object: &ObjectId) -> Option<Located> {
         let key = self.found_key(&object.mailbox)?;
         let path = tree.path(&key)?;
         let Node {

@@ -8,6 +8,7 @@
 mod beginning;
 mod budget;
 mod bulk;
+mod counts;
 mod create;
 mod cursor;
 pub mod error;
@@ -17,6 +18,8 @@ mod folders;
 pub mod id;
 mod letter;
 mod locate;
+mod many;
+mod marking;
 mod measure;
 mod names;
 mod objects;
@@ -24,9 +27,12 @@ mod parent;
 mod parts;
 mod payload;
 mod place;
+mod precondition;
 mod prove;
 mod refusal;
+mod removal;
 mod search;
+mod sets;
 mod structure;
 mod transfer;
 mod tree;
@@ -34,15 +40,17 @@ mod turns;
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use moka::future::Cache;
-use tokio::sync::{OnceCell, mpsc};
+use tokio::sync::OnceCell;
 
 pub use budget::Budget;
 pub use create::Creation;
 pub use error::Error;
 pub use letter::{Attachment, AttachmentBytes, EntityScan, FoundOf, Octets, needs_scan};
+pub use many::{Objects, Operation};
+pub use payload::Payload;
+pub use precondition::{Precondition, Revisions};
 pub use search::{asks_for_vanished, max_entries};
 
 use crate::{
@@ -152,17 +160,6 @@ pub enum ListFilter {
     Objects,
     /// Both.
     All,
-}
-
-/// Bytes on their way to the client, in the order of the payload. The channel is bounded: who reads slowly slows the store.
-#[derive(Debug)]
-pub struct Payload {
-    /// Media type with its parameters.
-    pub content_type: String,
-    /// Octets that will come, when known exactly.
-    pub length: Option<u64>,
-    /// The bytes; an error ends the stream, and the answer must be cut off.
-    pub chunks: mpsc::Receiver<Result<Bytes, Error>>,
 }
 
 impl Store {

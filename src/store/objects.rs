@@ -1,4 +1,4 @@
-//! Objects: show, delete, find by path.
+//! Objects: show, find by path.
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "a server may say more than was asked, and codes are many: what is not named does not matter here"
@@ -8,18 +8,16 @@ use super::{
     Account, Error,
     id::fingerprint,
     locate::Located,
-    refusal::Right,
     structure::{Seen, Structure, changing, flags_only, seen},
 };
 use crate::{
     config::DeletedObjects,
     imap::{
-        self, Command, Flag, UidSet,
-        capability::Deletion,
+        Command,
         pool::Lease,
         response::{ExtendedSearch, Untagged},
     },
-    nms, task,
+    nms,
 };
 
 /// UIDs of one search that are kept; mailboxes are smaller.
@@ -65,103 +63,6 @@ impl Account {
             correlation_id: structure.correlation_id.clone(),
             correlation_tag: structure.correlation_tag.clone(),
         })
-    }
-
-    /// Takes the object away for good, and only it.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::Forbidden`] when the store lets it be flagged but not expunged (the flag is taken back),
-    /// [`Error::Unsupported`] when others' flagged messages would go with it.
-    pub async fn delete_object(&self, id: &str) -> Result<(), Error> {
-        let (account, id) = (self.clone(), id.to_owned());
-        finish(task::spawn(async move {
-            Box::pin(account.delete_now(&id)).await
-        }))
-        .await
-    }
-
-    pub(super) async fn delete_now(&self, id: &str) -> Result<(), Error> {
-        let (located, lease, _) = self.write_object(id).await?;
-        let before = self.flags_in(&lease, &located).await?;
-        self.visible(&before.flags)?;
-        match self.expunge(&lease, &located, &before).await {
-            // The connection may have been lost before or after: both steps can be taken again, and what is gone is gone.
-            Err(error @ (Error::Unavailable(_) | Error::Timeout)) => {
-                drop(lease);
-                self.delete_rest(id, &before).await.map_err(|_| error)
-            }
-            outcome => outcome,
-        }
-    }
-
-    /// The rest of a removal that was cut off: the object was there when it began.
-    async fn delete_rest(&self, id: &str, before: &Seen) -> Result<(), Error> {
-        let (located, lease, _) = match self.write_object(id).await {
-            Err(Error::NotFound) => return Ok(()),
-            found => found?,
-        };
-        match self.flags_in(&lease, &located).await {
-            Err(Error::NotFound) => Ok(()),
-            Err(error) => Err(error),
-            Ok(_) => self.expunge(&lease, &located, before).await,
-        }
-    }
-
-    /// Flags a message `\Deleted` and expunges it alone; the evidence is that it is no longer there.
-    pub(super) async fn expunge(
-        &self,
-        lease: &Lease,
-        located: &Located,
-        before: &Seen,
-    ) -> Result<(), Error> {
-        let one = UidSet::one(located.uid);
-        let deletion = self.pool.capabilities()?.deletion();
-        if deletion == Deletion::GuardedExpunge {
-            // RFC 9051 §6.4.3: EXPUNGE takes every message flagged so, also those that others have flagged.
-            let flagged = search(lease, Command::new("UID SEARCH").atom("DELETED")).await?;
-            if flagged.iter().any(|uid| *uid != located.uid) {
-                return Err(Error::Unsupported("DeleteObject".to_owned()));
-            }
-        }
-        let deleted = [Flag::parse("\\Deleted").map_err(|_| Error::Internal("flag".to_owned()))?];
-        let store = |sign: &'static str| {
-            Command::new("UID STORE")
-                .uids(&one)
-                .atom(sign)
-                .flags(&deleted)
-        };
-        let mailbox = &located.mailbox;
-        if let Err(refusal) = lease.run(store("+FLAGS")).await {
-            let right = Right::DeleteMessage;
-            return Err(self
-                .refused_change(lease, mailbox, right, Some(refusal))
-                .await);
-        }
-        let expunge = match deletion {
-            Deletion::UidExpunge => Command::new("UID EXPUNGE").uids(&one),
-            Deletion::GuardedExpunge => Command::new("EXPUNGE"),
-        };
-        let outcome = lease.run(expunge).await;
-        if let Err(error @ (imap::Error::Closed | imap::Error::Timeout)) = outcome {
-            return Err(error.into());
-        }
-        match self.flags_in(lease, located).await {
-            Err(Error::NotFound) => Ok(()),
-            Err(error) => Err(error),
-            Ok(_) => {
-                // RFC 4314 §4: the right to flag is not the right to expunge. Nothing half-done is left.
-                if !before
-                    .flags
-                    .iter()
-                    .any(|flag| flag.eq_ignore_ascii_case("\\Deleted"))
-                {
-                    lease.run(store("-FLAGS")).await?;
-                }
-                Err(self
-                    .refused_change(lease, mailbox, Right::Expunge, outcome.err())
-                    .await)
-            }
-        }
     }
 
     /// The reference of the object of that path.

@@ -68,13 +68,16 @@ impl Account {
         match parent {
             Parent::Url(url) => {
                 let unknown = || Error::InvalidInput(url.clone());
-                let id = urls.folder_id(url).ok_or_else(unknown)?;
-                let id = self.seal.read_folder(&id).ok_or_else(unknown)?;
-                let mut tree = self.tree().await?;
-                if self.folder_path(&tree, &id).is_none() {
-                    tree = self.fresh_tree().await?;
-                }
-                let path = self.folder_path(&tree, &id).ok_or_else(unknown)?;
+                let text = urls.folder_id(url).ok_or_else(unknown)?;
+                let id = self.seal.read_folder(&text).ok_or_else(unknown)?;
+                let tree = self.tree().await?;
+                let (tree, path) = match self.folder_path(&tree, &id) {
+                    Some(path) => (tree, path),
+                    None => match self.folder_now(&text).await {
+                        Err(Error::NotFound) => return Err(unknown()),
+                        found => found?,
+                    },
+                };
                 self.selectable(&tree, &path, url, false).await
             }
             Parent::Path(given) => {
@@ -174,7 +177,7 @@ impl Account {
             self.store
                 .state
                 .alias(&self.scope(), &shown.to_bytes(), &made.key.to_bytes());
-            self.commit().await?;
+            self.store.state.commit().await?;
         }
         Ok((tree, outcome.err()))
     }

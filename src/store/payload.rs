@@ -3,14 +3,14 @@
 //! The whole is read as `BODY[]` from where the header ends: as fast as `BODY[1]`, which is something else of a
 //! message/rfc822 and of a broken multipart (Courier), and on Dovecot many times as fast as `BODY[TEXT]`.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use tokio::time::sleep;
+use tokio::{sync::mpsc, time::sleep};
 
 use super::{
-    Account, Error, Payload, beginning::window_of, locate::Located, parts::encoding_of,
-    refusal::LAGS, structure::Structure, transfer::Source,
+    Account, Error, beginning::window_of, locate::Located, parts::encoding_of, refusal::LAGS,
+    structure::Structure, transfer::Source,
 };
 use crate::{
     imap::{
@@ -45,21 +45,51 @@ struct Served {
     length: Option<u64>,
 }
 
+/// A payload, or a part of one, that is there. Its octets have not been asked for.
+#[derive(Debug)]
+pub struct Payload {
+    /// Media type with its parameters.
+    pub content_type: String,
+    /// Octets that will come, when known exactly.
+    pub length: Option<u64>,
+    account: Account,
+    located: Located,
+    source: Source,
+}
+
+impl Payload {
+    /// Starts to read it, or these octets of one whose length is known. The first are there already, an error among the others ends
+    /// them, and the answer must be cut off. The channel is bounded: who takes slowly slows the store.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Busy`] when too much is on its way to clients already.
+    pub async fn read(
+        self,
+        range: Option<Range<u64>>,
+    ) -> Result<mpsc::Receiver<Result<Bytes, Error>>, Error> {
+        let source = match range {
+            Some(range) => self.source.part(range),
+            None => self.source,
+        };
+        self.account.transfer(self.located, source).await
+    }
+}
+
 impl Account {
     /// The payload of an object: its entity without the message header.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Busy`] when too much is on its way to clients already.
+    /// [`Error::NotFound`].
     pub async fn payload(&self, id: &str) -> Result<Payload, Error> {
         let (located, structure, seen) = self.structure(id).await?;
         self.visible(&seen.flags)?;
-        self.serve(located, whole(&structure)).await
+        Ok(self.served(located, whole(&structure)))
     }
 
     /// One part of a payload, decoded: a section number, or a virtual part of a message/cpim.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when the object has no such part; else as for [`Self::payload`].
+    /// [`Error::NotFound`], also when the object has no such part.
     pub async fn payload_part(&self, id: &str, part: &str) -> Result<Payload, Error> {
         let (mut located, structure, seen) = self.structure(id).await?;
         self.visible(&seen.flags)?;
@@ -67,16 +97,18 @@ impl Account {
             Some(served) => served,
             None => self.section(&mut located, &structure, part).await?,
         };
-        self.serve(located, served).await
+        Ok(self.served(located, served))
     }
 
-    async fn serve(&self, located: Located, served: Served) -> Result<Payload, Error> {
+    fn served(&self, located: Located, served: Served) -> Payload {
         let content_type = message::in_ascii(&served.content_type);
-        Ok(Payload {
+        Payload {
             content_type: content_type.unwrap_or_else(|| "application/octet-stream".to_owned()),
             length: served.length,
-            chunks: self.transfer(located, served.source).await?,
-        })
+            account: self.clone(),
+            located,
+            source: served.source,
+        }
     }
 
     /// `2`, `2.1`: a section of the MIME structure.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::{
-    Account, Error,
+    Account, Error, Precondition,
     flags::shown,
     letter::Letter,
     objects::found,
@@ -228,7 +228,8 @@ impl Account {
             }
         };
         // Others may have copied the first; the one that is ours alone is the one just made.
-        if let Err(error) = self.delete_now(&self.object_text(&target.key, uid)).await {
+        let second = self.object_text(&target.key, uid);
+        if let Err(error) = self.delete_now(&second, &Precondition::default()).await {
             tracing::warn!(%error, "a message is there twice");
         }
         first

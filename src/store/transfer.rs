@@ -81,6 +81,15 @@ impl Source {
             ..self
         }
     }
+
+    /// Some of the octets of a source whose length is known. Of what is stored as it is served nothing else is read; of what is
+    /// encoded all that is before them has to be.
+    pub(super) fn part(self, range: Range<u64>) -> Self {
+        let from = self.range.as_ref().map_or(0, |range| range.start);
+        let end = from.saturating_add(range.end);
+        let inner = self.inner;
+        self.within(from.saturating_add(range.start), Some(end), inner)
+    }
 }
 
 impl Account {

@@ -6,6 +6,7 @@ mod flags;
 mod folders;
 mod lies;
 mod logins;
+mod many;
 mod messages;
 mod parts;
 mod refusals;

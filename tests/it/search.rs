@@ -6,6 +6,7 @@ mod folders;
 mod hostile;
 mod oracle;
 mod others;
+mod selected;
 mod wire;
 
 use serde_json::{Value, json};

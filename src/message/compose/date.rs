@@ -107,7 +107,9 @@ mod tests {
 
         #[test]
         fn any_text_is_judged(text in "[-+0-9TZ:., aJunM]{0,40}") {
-            let _ = parse(&text);
+            if let Some(date) = parse(&text) {
+                prop_assert_eq!(parse(&date.to_rfc3339()), Some(date));
+            }
         }
     }
 }

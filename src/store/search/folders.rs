@@ -1,7 +1,7 @@
 //! The search for folders: on the attributes they are shown with, by path unless another order is asked for.
 
 use super::{
-    criteria::{Criterion, Query, Subject},
+    criteria::{Criterion, Query, SortKind, Subject},
     digest,
     matching::{Known, is_meant},
     max_entries,
@@ -12,15 +12,18 @@ use crate::{
     message::Attribute,
     nms::{self, SelectionCriteria},
     store::{
-        Account, Error, FolderQuery, ListFilter,
-        folders::{attributes, shown_path},
-        id::MailboxKey,
-        tree::Tree,
+        Account, Error, FolderQuery, ListFilter, folders::shown_path, id::MailboxKey, tree::Tree,
     },
 };
 
 /// Folders are no messages of any mailbox.
 const NO_MAILBOX: MailboxKey = MailboxKey::UidValidity(0);
+
+/// A folder that is meant.
+struct Found {
+    position: Position,
+    attributes: nms::AttributeList,
+}
 
 impl Account {
     /// A page of the folders that meet the criteria, at most `granted` of them. Roots that are searched for come with their children.
@@ -42,30 +45,59 @@ impl Account {
             .map(|text| Cursor::read(text, &self.seal, digest, query.sort.len()))
             .transpose()?
             .map(|cursor| cursor.position);
-        let mut found = found(&tree, &scope, &query);
+        let mut found = self.found(&tree, &scope, &query).await?;
         if let Some(after) = after {
-            found.retain(|position| after.compare(position, &query.sort).is_lt());
+            found.retain(|found| after.compare(&found.position, &query.sort).is_lt());
         }
-        found.sort_by(|one, other| one.compare(other, &query.sort));
+        found.sort_by(|one, other| one.position.compare(&other.position, &query.sort));
         let more = found.len() > room;
         found.truncate(room);
-        let next = found.last().filter(|_| more).map(|position| Cursor {
-            position: position.clone(),
+        let next = found.last().filter(|_| more).map(|found| Cursor {
+            position: found.position.clone(),
             snapshot: None,
         });
         let cursor = next
             .map(|next| next.write(&self.seal, digest))
             .transpose()?;
         let mut folder = Vec::with_capacity(found.len());
-        for position in &found {
-            let shown = if asks_for_roots(&query) && tree.is_root(&position.path) {
-                self.root(urls, &tree, &position.path, granted).await?
+        for found in found {
+            let shown = if asks_for_roots(&query) && tree.is_root(&found.position.path) {
+                let named = named(&query);
+                self.root(urls, &tree, &found.position.path, named, granted)
+                    .await?
             } else {
-                self.folder_of(urls, &tree, &position.path).await?
+                self.folder_of(urls, &tree, found).await?
             };
             folder.extend(shown);
         }
         Ok(nms::FolderList { folder, cursor })
+    }
+
+    /// The folders that are meant, in no particular order.
+    async fn found(&self, tree: &Tree, scope: &Scope, query: &Query) -> Result<Vec<Found>, Error> {
+        let others = tree.subtree("").map(|(path, _)| path);
+        let others = others.filter(|path| !tree.is_root(path));
+        let roots = tree.roots().into_iter();
+        let paths: Vec<&str> = roots
+            .chain(others)
+            .filter(|path| scope.is_above(path))
+            .collect();
+        let attributes = self.folder_attributes(tree, &paths, &named(query)).await?;
+        let found = |(path, attributes): (&str, nms::AttributeList)| {
+            let shown = as_shown(&attributes);
+            let mut known = Known::new(path, &NO_MAILBOX, 0);
+            known.attributes = Some(&shown);
+            is_meant(query, &known).unwrap_or(false).then(|| Found {
+                position: Position {
+                    keys: keys(&query.sort, &shown),
+                    path: path.to_owned(),
+                    uid: 0,
+                },
+                attributes,
+            })
+        };
+        let all = paths.into_iter().zip(attributes);
+        Ok(all.filter_map(found).collect())
     }
 
     /// Contract §4.6: a root that is searched for is shown with its children.
@@ -74,6 +106,7 @@ impl Account {
         urls: &nms::Urls,
         tree: &Tree,
         path: &str,
+        attributes: Vec<String>,
         granted: usize,
     ) -> Result<Option<nms::Folder>, Error> {
         let Some(id) = self.folder_text(tree, path) else {
@@ -83,6 +116,7 @@ impl Account {
             list: ListFilter::All,
             max_entries: granted,
             path: true,
+            attributes,
             ..FolderQuery::default()
         };
         match self.folder(urls, &id, &query).await {
@@ -97,15 +131,16 @@ impl Account {
         &self,
         urls: &nms::Urls,
         tree: &Tree,
-        path: &str,
+        found: Found,
     ) -> Result<Option<nms::Folder>, Error> {
+        let path = found.position.path.as_str();
         let Some(id) = self.folder_text(tree, path) else {
             return Ok(None);
         };
         let name = path.rsplit('/').next().unwrap_or_default();
         Ok(Some(nms::Folder {
             parent_folder: self.parent(tree, path).map(|parent| urls.folder(&parent)),
-            attributes: attributes(tree, path, name),
+            attributes: found.attributes,
             resource_url: Some(urls.folder(&id)),
             path: Some(shown_path(path)),
             name: Some(name.to_owned()),
@@ -115,34 +150,36 @@ impl Account {
     }
 }
 
-/// The folders that are meant, in no particular order.
-fn found(tree: &Tree, scope: &Scope, query: &Query) -> Vec<Position> {
-    let roots = tree.roots().into_iter();
-    let others = tree.subtree("").map(|(path, _)| path);
-    let others = others.filter(|path| !tree.is_root(path));
-    let position = |path: &str| {
-        let name = path.rsplit('/').next().unwrap_or_default();
-        let shown = attributes(tree, path, name).attribute;
-        let shown: Vec<Attribute> = shown
-            .into_iter()
-            .map(|attribute| Attribute {
-                name: attribute.name,
-                values: attribute.value,
-            })
-            .collect();
-        let mut known = Known::new(path, &NO_MAILBOX, 0);
-        known.attributes = Some(&shown);
-        is_meant(query, &known).unwrap_or(false).then(|| Position {
-            keys: keys(&query.sort, &shown),
-            path: path.to_owned(),
-            uid: 0,
-        })
+/// Names of attributes that are asked for, so that they are counted where they have to be.
+fn named(query: &Query) -> Vec<String> {
+    let criteria = query
+        .criteria
+        .iter()
+        .filter_map(|criterion| match criterion {
+            Criterion::Attribute { name, .. } => Some(name.clone()),
+            Criterion::Everything
+            | Criterion::Date(..)
+            | Criterion::AllTextAttributes(_)
+            | Criterion::WholeWord(_)
+            | Criterion::Flag(..)
+            | Criterion::CreatedObjects(_)
+            | Criterion::Below(_)
+            | Criterion::Party(_) => None,
+        });
+    let sort = query.sort.iter().filter_map(|sort| match &sort.kind {
+        SortKind::Attribute(name) => Some(name.clone()),
+        SortKind::Date => None,
+    });
+    criteria.chain(sort).collect()
+}
+
+/// The same for what is held against criteria.
+fn as_shown(attributes: &nms::AttributeList) -> Vec<Attribute> {
+    let attribute = |attribute: &nms::Attribute| Attribute {
+        name: attribute.name.clone(),
+        values: attribute.value.clone(),
     };
-    roots
-        .chain(others)
-        .filter(|path| scope.is_above(path))
-        .filter_map(position)
-        .collect()
+    attributes.attribute.iter().map(attribute).collect()
 }
 
 fn asks_for_roots(query: &Query) -> bool {

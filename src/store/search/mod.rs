@@ -55,11 +55,11 @@ impl Account {
             .transpose()?;
         let known = cursor.as_ref().and_then(|cursor| cursor.snapshot.clone());
         let needs_snapshot = query.asks_for_created() && known.is_none();
-        let counts = self.counts(&tree, &scope, needs_snapshot).await?;
+        let census = self.census(&tree, &scope, needs_snapshot).await?;
         let snapshot = query
             .asks_for_created()
-            .then(|| known.unwrap_or_else(|| counts.snapshot(&tree)));
-        let folders = self.folders_in(&tree, &scope, &counts);
+            .then(|| known.unwrap_or_else(|| census.snapshot(&tree)));
+        let folders = self.folders_in(&tree, &scope, &census);
         let after = cursor.as_ref().map(|cursor| &cursor.position);
         let page = if query.sort.is_empty() {
             self.walk(&query, folders, after, room).await?

@@ -25,7 +25,7 @@ use crate::{
 /// Folders from which on it is worth asking which of them are empty.
 const MANY: usize = 8;
 /// What is asked of each mailbox, apart from the tree: Cyrus 3.6 sends random bytes as MAILBOXID beside anything but UIDVALIDITY.
-const COUNTS: &str = "(MESSAGES UIDNEXT UIDVALIDITY)";
+const ITEMS: &str = "(MESSAGES UIDNEXT UIDVALIDITY)";
 
 /// The folder a search is bound to, and whether what is below it is searched too.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(super) struct Scope {
 
 /// What STATUS says of each mailbox.
 #[derive(Debug, Default)]
-pub(super) struct Counts(HashMap<MailboxName, MailboxStatus>);
+pub(super) struct Census(HashMap<MailboxName, MailboxStatus>);
 
 impl Scope {
     /// Whether a path is in it.
@@ -68,7 +68,7 @@ impl Scope {
     }
 }
 
-impl Counts {
+impl Census {
     /// What is said of a mailbox, if it is that one.
     fn of(&self, node: &Node) -> Option<&MailboxStatus> {
         let status = self.0.get(&node.mailbox)?;
@@ -130,10 +130,10 @@ impl Account {
     }
 
     /// The folders of a scope that have messages, by path. What is not known to be empty counts as not empty.
-    pub(super) fn folders_in(&self, tree: &Tree, scope: &Scope, counts: &Counts) -> Vec<Folder> {
+    pub(super) fn folders_in(&self, tree: &Tree, scope: &Scope, census: &Census) -> Vec<Folder> {
         let inside = tree.subtree("").filter(|(path, _)| scope.has(path));
         let folder = |(path, node): (&str, &Node)| {
-            let status = counts.of(node);
+            let status = census.of(node);
             if status.is_some_and(|status| status.messages == Some(0)) {
                 return None;
             }
@@ -154,36 +154,36 @@ impl Account {
     }
 
     /// How much there is in each mailbox, when that is `needed` or spares more than it costs; else nothing is said.
-    pub(super) async fn counts(
+    pub(super) async fn census(
         &self,
         tree: &Tree,
         scope: &Scope,
         needed: bool,
-    ) -> Result<Counts, Error> {
+    ) -> Result<Census, Error> {
         let listing = self.pool.capabilities()?.listing();
         let many = scope.is_wide() && tree.subtree("").nth(MANY).is_some();
         match listing {
-            Listing::WithStatus if needed || many => self.all_counts().await,
-            Listing::ThenStatus if needed => self.each_count(tree).await,
-            Listing::WithStatus | Listing::ThenStatus => Ok(Counts::default()),
+            Listing::WithStatus if needed || many => self.census_of_all().await,
+            Listing::ThenStatus if needed => self.census_of_each(tree).await,
+            Listing::WithStatus | Listing::ThenStatus => Ok(Census::default()),
         }
     }
 
-    async fn all_counts(&self) -> Result<Counts, Error> {
+    async fn census_of_all(&self) -> Result<Census, Error> {
         let command = Command::new("LIST").string("").string("*");
         let command = command.atom("RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY))");
-        let completion = self.pool.read(command).await?;
-        Ok(Counts::of_all(completion.untagged))
+        let completion = self.pool.read_outside(command).await?;
+        Ok(Census::of_all(completion.untagged))
     }
 
-    async fn each_count(&self, tree: &Tree) -> Result<Counts, Error> {
+    async fn census_of_each(&self, tree: &Tree) -> Result<Census, Error> {
         let mut said = Vec::new();
         for (_, node) in tree.subtree("") {
             if node.expected.is_none() {
                 continue;
             }
-            let command = Command::new("STATUS").mailbox(&node.mailbox).atom(COUNTS);
-            match self.pool.read(command).await {
+            let command = Command::new("STATUS").mailbox(&node.mailbox).atom(ITEMS);
+            match self.pool.read_outside(command).await {
                 Ok(completion) => said.extend(completion.untagged),
                 // Gone since it was listed, or not to be read.
                 Err(imap::Error::No {
@@ -193,11 +193,11 @@ impl Account {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(Counts::of_all(said))
+        Ok(Census::of_all(said))
     }
 }
 
-impl Counts {
+impl Census {
     fn of_all(said: Vec<Untagged>) -> Self {
         let status = said.into_iter().filter_map(|data| match data {
             Untagged::MailboxStatus(status) => Some((status.mailbox.clone()?, status)),

@@ -41,10 +41,10 @@ impl Account {
         let most = max_entries(asked, most)?;
         let query = self.query(asked, Subject::Selection)?;
         let (tree, scope) = self.searched(urls, asked).await?;
-        let counts = self.counts(&tree, &scope, false).await?;
+        let census = self.census(&tree, &scope, false).await?;
         let mut selected = Vec::new();
         let mut looked_at = 0;
-        for mut folder in self.folders_in(&tree, &scope, &counts) {
+        for mut folder in self.folders_in(&tree, &scope, &census) {
             if folder.may_have(&query) {
                 self.select_in(&query, &mut folder, most, &mut looked_at, &mut selected)
                     .await?;
