@@ -21,6 +21,7 @@ mod openapi;
 mod payload;
 mod relocation;
 mod representation;
+mod search;
 mod surface;
 mod upload;
 
@@ -448,6 +449,8 @@ async fn dispatch(
             )
             .await
         }
+        Route::ObjectSearch => search::objects(arriving.with_document(body).await?).await,
+        Route::FolderSearch => search::folders(arriving.with_document(body).await?).await,
         Route::ObjectPathToId => objects::path_to_id(arriving.with_document(body).await?).await,
         Route::Folders => folders::folders(arriving.with_document(body).await?).await,
         Route::Folder => folders::folder(arriving.with_document(body).await?, take("folder")).await,

@@ -25,6 +25,7 @@ mod openapi;
 mod pool;
 mod protocol;
 mod relocation;
+mod search;
 mod smoke;
 mod stalls;
 mod state;
