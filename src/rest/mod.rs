@@ -266,7 +266,7 @@ impl Service {
             store,
             box_id,
             credentials,
-            urls: Urls::new(&base, store.name(), &matched.box_segment),
+            urls: Urls::new(&base, store.name(), &matched.box_segment).spelled_alike(box_name),
             wanted,
             conditions: Conditions::read(&parts.headers)?,
             parts,
@@ -439,6 +439,12 @@ async fn dispatch(
         }
         Route::FolderPathToId => folders::path_to_id(arriving.with_document(body).await?).await,
     }
+}
+
+/// The one spelling of a box (contract §10.2).
+fn box_name(decoded: &str) -> Option<String> {
+    let id = BoxId::parse(decoded).ok()?;
+    Some(id.as_str().to_owned())
 }
 
 /// A path segment, percent-decoded once; `None` when that is no UTF-8.

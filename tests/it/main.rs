@@ -7,6 +7,7 @@ mod bed;
 mod bulk;
 mod cli;
 mod creation;
+mod dialects;
 mod drain;
 mod encryption;
 mod exactly_once;
