@@ -133,6 +133,24 @@ impl Pool {
         self.afresh(lease, None).await?.run(command).await
     }
 
+    /// The same on a connection that has no mailbox open: of the one that is open a server may tell what it was (Dovecot does,
+    /// RFC 9051 §6.3.11).
+    ///
+    /// # Errors
+    /// As for [`Self::read`].
+    pub async fn read_outside(self: &Arc<Self>, command: Command) -> Result<Completion, Error> {
+        let read = async |lease: &Lease| {
+            lease.leave_mailbox().await?;
+            lease.run(command.clone()).await
+        };
+        let lease = self.lease(Lane::Small, None, 0).await?;
+        match read(&lease).await {
+            Err(Error::Closed) => {}
+            outcome => return outcome,
+        }
+        read(&self.afresh(lease, None).await?).await
+    }
+
     /// Examines a mailbox and runs a command in it that changes nothing: it may be run twice. `None` when it is not
     /// the mailbox expected; nothing was run then.
     ///

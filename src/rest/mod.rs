@@ -17,6 +17,7 @@ mod measure;
 mod multipart;
 mod negotiation;
 mod objects;
+mod openapi;
 mod payload;
 mod representation;
 mod surface;
@@ -72,6 +73,8 @@ pub struct Service {
     settings: Settings,
     stores: HashMap<String, (Arc<Store>, BoxRules)>,
     router: matchit::Router<usize>,
+    /// Path of the surface's description.
+    description: String,
 }
 
 /// One request that may reach the store.
@@ -177,6 +180,7 @@ impl Service {
             .map(|(store, rules)| (store.name().to_owned(), (store, rules)))
             .collect();
         Ok(Self {
+            description: format!("{}{}", settings.base_path, openapi::PATH),
             settings,
             stores,
             router,
@@ -195,10 +199,7 @@ impl Service {
         let method = request.method().clone();
         let wanted = Wanted::read(request.headers());
         let asking = cors::Asking::read(&method, request.headers());
-        let matched = self.matched(request.uri().path());
-        let (route, name) = matched.map_or((None, "unmatched"), |(matched, name)| {
-            (Some(matched.route), name)
-        });
+        let (operation, name) = self.names(request.uri().path(), &method);
         // As loud as a line can be: the id is on each, whatever the level.
         let span = error_span!("request", request.id = id.to_str().unwrap_or_default());
         let answer = AssertUnwindSafe(self.answer(request, peer, secure))
@@ -220,7 +221,6 @@ impl Service {
         }
         response.headers_mut().insert(http::REQUEST_ID, id);
         let duration = started.elapsed();
-        let operation = measure::operation(route, &method);
         measure::answered(operation, response.status(), duration);
         info!(
             target: "access",
@@ -232,6 +232,18 @@ impl Service {
         response
     }
 
+    /// What a request is called in metrics and in logs.
+    fn names(&self, path: &str, method: &Method) -> (&'static str, &'static str) {
+        if path == self.description {
+            return (openapi::operation(method), openapi::NAME);
+        }
+        let matched = self.matched(path);
+        let (route, name) = matched.map_or((None, "unmatched"), |(matched, name)| {
+            (Some(matched.route), name)
+        });
+        (measure::operation(route, method), name)
+    }
+
     async fn answer(
         &self,
         request: Request<Incoming>,
@@ -239,6 +251,10 @@ impl Service {
         secure: bool,
     ) -> Result<Response<Body>, Failure> {
         let (parts, body) = request.into_parts();
+        if parts.uri.path() == self.description {
+            let refused = unsupported(&parts, openapi::METHODS);
+            return Ok(refused.unwrap_or_else(|| openapi::answer(&parts.headers)));
+        }
         let unknown = || Failure::not_found("Request-URI");
         let (matched, _) = self.matched(parts.uri.path()).ok_or_else(unknown)?;
         let (store, rules) = self.stores.get(&matched.store).ok_or_else(unknown)?;

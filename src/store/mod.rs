@@ -8,6 +8,7 @@
 mod beginning;
 mod budget;
 mod bulk;
+mod counts;
 mod create;
 mod cursor;
 pub mod error;

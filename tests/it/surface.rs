@@ -8,12 +8,14 @@ mod folders;
 mod objects;
 mod refusals;
 mod scene;
+mod twin;
 
 use std::{collections::BTreeSet, fs, path::Path};
 
 use cpm_bridge::rest::SURFACE;
 
 use self::scene::{Ask, Scene};
+use crate::support::xml::assert_valid;
 
 /// What is asked of each resource by each method; the names are those of the snapshots.
 #[rustfmt::skip] // A line each, to be read as the table it is.
@@ -43,10 +45,16 @@ const ASKED: &[(&str, &str, &str, &[Ask])] = &[
     ("PUT", "/folders/{folder}/folderName", "put_folder_name", folders::PUT_FOLDER_NAME),
 ];
 
-type Pairs = BTreeSet<(String, String)>;
+pub(crate) type Pairs = BTreeSet<(String, String)>;
+
+/// Method, path and snapshot of all that is asked.
+pub(crate) fn asked() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    let asked = ASKED.iter();
+    asked.map(|(method, path, name, _)| (*method, *path, *name))
+}
 
 /// Method and path with nameless parameters.
-fn pair(method: &str, path: &str) -> (String, String) {
+pub(crate) fn pair(method: &str, path: &str) -> (String, String) {
     let mut nameless = String::new();
     let mut inside = false;
     for character in path.chars() {
@@ -60,7 +68,7 @@ fn pair(method: &str, path: &str) -> (String, String) {
 }
 
 /// All there is.
-fn surface() -> Pairs {
+pub(crate) fn surface() -> Pairs {
     let resources = SURFACE.iter();
     resources
         .flat_map(|(path, _, _, methods)| methods.iter().map(|method| pair(method, path)))
@@ -124,6 +132,35 @@ async fn every_resource_answers_as_it_did_when_it_was_held_against_the_contract(
         assert!(good > 0, "{method} {path} never succeeds");
         same_as_kept(name, &text.join("\n"));
         scene.bridge.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn every_resource_says_in_xml_what_it_says_in_json() {
+    for (method, path, name, asks) in ASKED {
+        let mut scene = Scene::new(name).await;
+        let mut other = Scene::new(&format!("{name}.xml")).await;
+        let (mut text, mut documents) = (Vec::new(), Vec::new());
+        for ask in *asks {
+            let (in_json, _) = scene.exchange(method, ask).await;
+            let Some((in_xml, exchange)) = other.exchange_in_xml(method, ask).await else {
+                // Something is there then that `twin` does not know.
+                assert_eq!(in_json.status, 400, "{method} {path}: {ask:?}");
+                text.push(format!("## {}\n(cannot be said in XML)\n", ask.what));
+                continue;
+            };
+            assert_eq!(in_xml.status, in_json.status, "{method} {path}: {exchange}");
+            let same = (scene.element(&in_json), other.element(&in_xml));
+            assert_eq!(same.0, same.1, "{method} {path}: {exchange}");
+            text.push(exchange);
+            if in_xml.header("content-type") == Some("application/xml") {
+                documents.push(in_xml.body);
+            }
+        }
+        assert_valid(documents.iter().map(Vec::as_slice));
+        same_as_kept(&format!("{name}.xml"), &text.join("\n"));
+        scene.bridge.stop().await;
+        other.bridge.stop().await;
     }
 }
 
