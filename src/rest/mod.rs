@@ -253,7 +253,7 @@ impl Service {
         let (parts, body) = request.into_parts();
         if parts.uri.path() == self.description {
             let refused = unsupported(&parts, openapi::METHODS);
-            return Ok(refused.unwrap_or_else(|| openapi::answer(&parts.headers)));
+            return Ok(refused.unwrap_or_else(openapi::answer));
         }
         let unknown = || Failure::not_found("Request-URI");
         let (matched, _) = self.matched(parts.uri.path()).ok_or_else(unknown)?;
