@@ -228,6 +228,8 @@ pub enum Item {
     Partial(SectionName, u64, u64),
     /// `BINARY.SIZE[section]` (RFC 3516 §4.2).
     BinarySize(SectionName),
+    /// `BODY.PEEK[HEADER.FIELDS (names)]` (RFC 9051 §6.4.5.1).
+    HeaderFields(&'static str),
 }
 
 impl fmt::Display for Item {
@@ -239,6 +241,9 @@ impl fmt::Display for Item {
                 write!(formatter, "BODY.PEEK[{section}]<{offset}.{length}>")
             }
             Item::BinarySize(section) => write!(formatter, "BINARY.SIZE[{section}]"),
+            Item::HeaderFields(names) => {
+                write!(formatter, "BODY.PEEK[HEADER.FIELDS ({names})]")
+            }
         }
     }
 }
@@ -351,6 +356,12 @@ impl UidSet {
     #[must_use]
     pub fn up_to(uid: u32) -> Self {
         Self(vec![1..=uid.max(1)])
+    }
+
+    /// All UIDs from one on.
+    #[must_use]
+    pub fn from_on(uid: u32) -> Self {
+        Self(vec![uid.max(1)..=u32::MAX])
     }
 
     /// Whether there is nothing in it.

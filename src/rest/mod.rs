@@ -19,6 +19,7 @@ mod negotiation;
 mod objects;
 mod openapi;
 mod payload;
+mod relocation;
 mod representation;
 mod surface;
 mod upload;
@@ -47,7 +48,7 @@ use crate::{
     identity::{BoxId, BoxRules, Credentials},
     nms::{Urls, encode::Format},
     spool::Spool,
-    store::{Account, Store},
+    store::{Account, Relocating, Store},
 };
 
 /// What the service is told about its surroundings.
@@ -454,6 +455,12 @@ async fn dispatch(
             folders::folder_name(arriving.with_document(body).await?, take("folder")).await
         }
         Route::FolderPathToId => folders::path_to_id(arriving.with_document(body).await?).await,
+        Route::CopyToFolder => {
+            relocation::to_folder(arriving.with_document(body).await?, Relocating::Copy).await
+        }
+        Route::MoveToFolder => {
+            relocation::to_folder(arriving.with_document(body).await?, Relocating::Move).await
+        }
     }
 }
 

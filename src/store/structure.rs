@@ -8,6 +8,7 @@ use chrono::{DateTime, FixedOffset};
 use super::{
     Account, Error,
     beginning::Beginning,
+    id::{MailboxKey, ObjectId},
     locate::Located,
     measure::asked,
     parts::{Part, content_type_of, encoding_of, virtual_part},
@@ -143,7 +144,7 @@ impl Account {
             Some(object) => {
                 self.store
                     .structures
-                    .get(&self.structure_key(&object.mailbox, object.uid))
+                    .get(&self.structure_key(&object))
                     .await
             }
             None => return Err(Error::NotFound),
@@ -158,13 +159,9 @@ impl Account {
         let mut seen = Seen::of(fetch)?;
         let fetch = std::mem::take(&mut seen.fetch);
         let structure = Arc::new(Box::pin(self.read_structure(&mut located, fetch)).await?);
-        let shown = self.shown_key(&located.key);
         self.store
             .structures
-            .insert(
-                self.structure_key(&shown, located.uid),
-                Arc::clone(&structure),
-            )
+            .insert(self.structure_key(&located.id), Arc::clone(&structure))
             .await;
         Ok((located, structure, seen))
     }
@@ -176,12 +173,9 @@ impl Account {
         Ok((located, Seen::of(fetch)?))
     }
 
-    fn structure_key(
-        &self,
-        mailbox: &super::id::MailboxKey,
-        uid: u32,
-    ) -> (String, super::id::MailboxKey, u32) {
-        (self.login.clone(), mailbox.clone(), uid)
+    /// By what it is known by, which a move leaves as it is.
+    fn structure_key(&self, id: &ObjectId) -> (String, MailboxKey, u32) {
+        (self.login.clone(), id.mailbox.clone(), id.uid)
     }
 
     async fn read_structure(
@@ -420,7 +414,7 @@ fn virtual_parts(wrapped: &[CpimPart], bytes: &[u8], cut: bool) -> Vec<Part> {
 }
 
 /// RFC 9051 §9, `date-time`: ` 1-Jul-2026 10:20:30 +0200`.
-fn internal_date(text: &str) -> Option<DateTime<FixedOffset>> {
+pub(super) fn internal_date(text: &str) -> Option<DateTime<FixedOffset>> {
     DateTime::parse_from_str(text.trim(), "%e-%b-%Y %H:%M:%S %z").ok()
 }
 

@@ -25,6 +25,7 @@ mod odd;
 mod openapi;
 mod pool;
 mod protocol;
+mod relocation;
 mod smoke;
 mod stalls;
 mod state;

@@ -18,8 +18,6 @@ use crate::{
 const NOT_YET: &[(&str, &str)] = &[
     ("POST", "/objects/operations/search"),
     ("POST", "/folders/operations/search"),
-    ("POST", "/folders/operations/copyToFolder"),
-    ("POST", "/folders/operations/moveToFolder"),
 ];
 /// The description itself, which is no resource of a box.
 const ITSELF: (&str, &str) = ("GET", "/openapi.yaml");
