@@ -8,6 +8,7 @@ mod bulk;
 mod cli;
 mod counts;
 mod creation;
+mod dialects;
 mod drain;
 mod encryption;
 mod exactly_once;
