@@ -1,7 +1,7 @@
 //! The order of a search (product: order) and where in it a page ends: keys first, then the folder's path, then the newest UID. Total, so
 //! that a page can go on behind the last one looked at, whatever has come and gone since.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +50,83 @@ fn compare(one: Option<&Value>, other: Option<&Value>, sort: &Sort) -> Ordering 
         (None, Some(_)) => Ordering::Greater,
         (None, None) => Ordering::Equal,
     }
+}
+
+/// The keys of an object, made so that the first in the order is the least.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Key {
+    /// The only key is a date: whether there is none, and its place among the others.
+    Date(bool, i64),
+    Values(Vec<Ranked>),
+}
+
+/// One of several keys.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Ranked {
+    Ascending(Value),
+    Descending(Reverse<Value>),
+    Missing,
+}
+
+impl Key {
+    /// Of a date, where nothing else counts.
+    pub(super) fn date(sort: &[Sort], date: Option<i64>) -> Self {
+        let descending = sort.first().is_some_and(|sort| sort.descending);
+        // The complement turns the order round, and every number has one.
+        let place = |date: i64| if descending { !date } else { date };
+        Self::Date(date.is_none(), date.map_or(0, place))
+    }
+
+    /// Of values, one for each sort criterion.
+    pub(super) fn values(sort: &[Sort], values: Vec<Option<Value>>) -> Self {
+        let ranked = values
+            .into_iter()
+            .zip(sort)
+            .map(|(value, sort)| match value {
+                None => Ranked::Missing,
+                Some(value) if sort.descending => Ranked::Descending(Reverse(value)),
+                Some(value) => Ranked::Ascending(value),
+            });
+        Self::Values(ranked.collect())
+    }
+
+    /// Of a position, as the others of its order have it.
+    pub(super) fn of(sort: &[Sort], position: &Position) -> Self {
+        if by_date(sort) {
+            let date = match position.keys.first() {
+                Some(Some(Value::Date(date))) => Some(*date),
+                Some(Some(Value::Text(_)) | None) | None => None,
+            };
+            return Self::date(sort, date);
+        }
+        Self::values(sort, position.keys.clone())
+    }
+
+    /// Back to what a position holds.
+    pub(super) fn to_values(&self, sort: &[Sort]) -> Vec<Option<Value>> {
+        match self {
+            Self::Date(true, _) => vec![None; sort.len()],
+            Self::Date(false, place) => {
+                let descending = sort.first().is_some_and(|sort| sort.descending);
+                let date = if descending { !place } else { *place };
+                vec![Some(Value::Date(date)); sort.len()]
+            }
+            Self::Values(ranked) => ranked
+                .iter()
+                .map(|ranked| match ranked {
+                    Ranked::Ascending(value) | Ranked::Descending(Reverse(value)) => {
+                        Some(value.clone())
+                    }
+                    Ranked::Missing => None,
+                })
+                .collect(),
+        }
+    }
+}
+
+/// Whether dates are all that is sorted by.
+pub(super) fn by_date(sort: &[Sort]) -> bool {
+    sort.iter().all(|sort| sort.kind == SortKind::Date)
 }
 
 /// The keys of what is shown so.
@@ -169,6 +246,20 @@ mod tests {
                 [4, 2, 1, 3, 9]
             };
             assert_eq!(uids, expected);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn keys_have_the_order_of_positions(one in proptest::option::of(-9_i64..9), other in proptest::option::of(-9_i64..9),
+            descending: bool, text: bool) {
+            let kind = if text { SortKind::Attribute("x".to_owned()) } else { SortKind::Date };
+            let sort = [sort(kind, descending)];
+            let value = |number: i64| if text { Value::Text(format!("{:02}", number + 20)) } else { Value::Date(number) };
+            let positions = [one, other].map(|number| position(number.map(value), "/a", 1));
+            let keys = [0, 1].map(|at: usize| Key::of(&sort, &positions[at]));
+            proptest::prop_assert_eq!(keys[0].cmp(&keys[1]), positions[0].compare(&positions[1], &sort));
+            proptest::prop_assert_eq!(keys[0].to_values(&sort), positions[0].keys.clone());
         }
     }
 

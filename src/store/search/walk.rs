@@ -6,16 +6,20 @@
 //! * Either way a request looks at so many messages only, and then the page ends early: the cursor stands behind the last one looked at,
 //!   be it shown or not.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
 use super::{
-    criteria::{Query, SortKind},
+    criteria::Query,
     folder::Folder,
     look::Hit,
     matching::{Known, is_meant},
-    order::{Position, Value, keys},
+    order::{Key, Position, by_date, keys},
 };
 use crate::store::{Account, Error};
 
@@ -66,11 +70,39 @@ impl Allowance {
     }
 }
 
-/// A candidate in its place in the order.
-#[derive(Debug)]
+/// A candidate; the first in the order is the least.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
-    position: Position,
+    key: Key,
+    /// Its folder, as they are in the order of paths.
     folder: usize,
+    uid: Reverse<u32>,
+}
+
+impl Entry {
+    /// Where a position stands among the candidates of these folders.
+    fn of(query: &Query, folders: &[Folder], position: &Position) -> Self {
+        let before = |folder: &Folder| folder.path < position.path;
+        let folder = folders.partition_point(before);
+        let same = folders
+            .get(folder)
+            .is_some_and(|folder| folder.path == position.path);
+        Self {
+            key: Key::of(&query.sort, position),
+            folder,
+            // Before all of the next folder, where its own is gone.
+            uid: Reverse(if same { position.uid } else { u32::MAX }),
+        }
+    }
+
+    fn position(&self, query: &Query, folders: &[Folder]) -> Position {
+        let folder = folders.get(self.folder);
+        Position {
+            keys: self.key.to_values(&query.sort),
+            path: folder.map_or_else(String::new, |folder| folder.path.clone()),
+            uid: self.uid.0,
+        }
+    }
 }
 
 impl Account {
@@ -174,66 +206,55 @@ impl Account {
         room: usize,
     ) -> Result<Page, Error> {
         folders.retain(|folder| folder.may_have(query));
-        let by_date = query.sort.iter().all(|sort| sort.kind == SortKind::Date);
+        let by_date = by_date(&query.sort);
+        let after = after.map(|after| Entry::of(query, &folders, after));
         let mut entries = Vec::new();
         let mut candidates = 0;
         for (at, folder) in folders.iter_mut().enumerate() {
-            let before = entries.len();
-            if by_date {
-                self.dated(query, folder, at, &mut entries).await?;
+            let mut own = if by_date {
+                self.dated(query, folder, at).await?
             } else {
-                self.shown_keys(query, folder, at, &mut candidates, &mut entries)
-                    .await?;
+                self.shown_keys(query, folder, at, &mut candidates).await?
+            };
+            if let Some(after) = &after {
+                own.retain(|entry| entry > after);
             }
-            if let Some(after) = after {
-                let behind = |entry: &Entry| after.compare(&entry.position, &query.sort).is_lt();
-                let new = entries.split_off(before);
-                entries.extend(new.into_iter().filter(behind));
-            }
+            entries.append(&mut own);
         }
-        entries.sort_unstable_by(|one, other| one.position.compare(&other.position, &query.sort));
         self.page_of(query, &mut folders, entries, room).await
     }
 
-    /// Adds what a folder has, with dates as keys.
+    /// What a folder has, with dates as keys.
     async fn dated(
         &self,
         query: &Query,
         folder: &mut Folder,
         at: usize,
-        entries: &mut Vec<Entry>,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Entry>, Error> {
         let candidates = self.candidates(folder, query, None).await?;
         let dates = self.dates(folder, &candidates.uids).await?;
-        for uid in candidates.uids {
+        let entry = |uid: u32| {
             let mut known = Known::new(&folder.path, &folder.at.key, uid);
             known.date = dates.of(uid);
-            // Gone since it was found.
-            let Some(date) = known.date else { continue };
-            if is_meant(query, &known) == Some(false) {
-                continue;
-            }
-            entries.push(Entry {
-                position: Position {
-                    keys: vec![date.map(Value::Date); query.sort.len()],
-                    path: folder.path.clone(),
-                    uid,
-                },
+            // None: gone since it was found.
+            let date = known.date?;
+            (is_meant(query, &known) != Some(false)).then(|| Entry {
+                key: Key::date(&query.sort, date),
                 folder: at,
-            });
-        }
-        Ok(())
+                uid: Reverse(uid),
+            })
+        };
+        Ok(candidates.uids.into_iter().filter_map(entry).collect())
     }
 
-    /// Adds what a folder has, with keys from what is shown.
+    /// What a folder has, with keys from what is shown.
     async fn shown_keys(
         &self,
         query: &Query,
         folder: &mut Folder,
         at: usize,
         candidates: &mut usize,
-        entries: &mut Vec<Entry>,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Entry>, Error> {
         let found = self.candidates(folder, query, None).await?.uids;
         let some = self
             .worth_a_look(query, folder, &found, found.len())
@@ -242,21 +263,20 @@ impl Account {
         if *candidates > MOST_SORTED {
             return Err(Error::Unsupported("sortCriteria".to_owned()));
         }
+        let mut entries = Vec::new();
         for uids in some.uids.chunks(TOGETHER) {
             for mut hit in self.look_at(folder, uids).await? {
                 if self.is_hit(query, &folder.path, &mut hit).await? {
+                    let values = keys(&query.sort, &hit.structure.attributes);
                     entries.push(Entry {
-                        position: Position {
-                            keys: keys(&query.sort, &hit.structure.attributes),
-                            path: folder.path.clone(),
-                            uid: hit.located.uid,
-                        },
+                        key: Key::values(&query.sort, values),
                         folder: at,
+                        uid: Reverse(hit.located.uid),
                     });
                 }
             }
         }
-        Ok(())
+        Ok(entries)
     }
 
     /// The first objects of an order that are meant.
@@ -269,28 +289,30 @@ impl Account {
     ) -> Result<Page, Error> {
         let mut page = Page::default();
         let mut allowance = Allowance::new();
-        let mut left = &entries[..];
+        // Of many thousand only the first few are wanted in order.
+        let mut left: BinaryHeap<Reverse<Entry>> = entries.into_iter().map(Reverse).collect();
         while !left.is_empty() {
-            let want = (room - page.hits.len()).max(TOGETHER).min(left.len());
-            let (some, rest) = left.split_at(want);
-            left = rest;
-            allowance.looked_at(want);
-            let mut hits = self.look_at_entries(folders, some).await?;
+            let want = (room - page.hits.len()).max(TOGETHER);
+            let next = std::iter::from_fn(|| left.pop()).map(|Reverse(entry)| entry);
+            let some: Vec<Entry> = next.take(want).collect();
+            allowance.looked_at(some.len());
+            let mut hits = self.look_at_entries(folders, &some).await?;
             for (looked_at, entry) in some.iter().enumerate() {
-                let Some(mut hit) = hits.remove(&(entry.folder, entry.position.uid)) else {
+                let Some(mut hit) = hits.remove(&(entry.folder, entry.uid.0)) else {
                     continue;
                 };
-                if self.is_hit(query, &entry.position.path, &mut hit).await? {
+                let path = folders.get(entry.folder).map_or("", |folder| &folder.path);
+                if self.is_hit(query, path, &mut hit).await? {
                     page.hits.push(hit);
                 }
                 if page.hits.len() == room {
                     let more = looked_at + 1 < some.len() || !left.is_empty();
-                    page.next = more.then(|| entry.position.clone());
+                    page.next = more.then(|| entry.position(query, folders));
                     return Ok(page);
                 }
             }
             if allowance.is_used_up() && !left.is_empty() {
-                page.next = some.last().map(|entry| entry.position.clone());
+                page.next = some.last().map(|entry| entry.position(query, folders));
                 return Ok(page);
             }
         }
@@ -305,7 +327,7 @@ impl Account {
         let mut by_folder: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
         for entry in entries {
             let uids = by_folder.entry(entry.folder).or_default();
-            uids.push(entry.position.uid);
+            uids.push(entry.uid.0);
         }
         let mut hits = BTreeMap::new();
         for (at, uids) in by_folder {

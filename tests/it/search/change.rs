@@ -32,7 +32,11 @@ fn numbered(number: usize) -> Vec<u8> {
 }
 
 /// Appends messages by one command (RFC 3502, RFC 7888).
-async fn append_all(witness: &mut Witness, mailbox: &str, numbers: impl Iterator<Item = usize>) {
+pub(super) async fn append_all(
+    witness: &mut Witness,
+    mailbox: &str,
+    numbers: impl Iterator<Item = usize>,
+) {
     let mut command = format!("APPEND {mailbox}");
     for number in numbers {
         let message = String::from_utf8(numbered(number)).unwrap();
