@@ -3,12 +3,13 @@
 //! * Never more connections than the account's cap and the server's cap allow, idle ones included (`slots`).
 //! * A connection that has the wanted mailbox open comes first, then one with none open, then any, then a new one.
 //! * Who finds none free waits for a bounded time, in the order of coming, then is told [`Error::Busy`].
-//! * Fetches of one mailbox that wait are merged (`fetches`).
+//! * Fetches of one mailbox that wait are merged (`fetches`); searches go in the bulk lane (`searches`).
 //! * A read that met a closed connection is run once more on a fresh one; a write never is.
 
 mod fetches;
 mod lease;
 mod opening;
+mod searches;
 mod slots;
 mod state;
 #[cfg(test)]

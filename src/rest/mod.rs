@@ -21,6 +21,7 @@ mod openapi;
 mod payload;
 mod relocation;
 mod representation;
+mod search;
 mod surface;
 mod upload;
 
@@ -254,7 +255,7 @@ impl Service {
         let (parts, body) = request.into_parts();
         if parts.uri.path() == self.description {
             let refused = unsupported(&parts, openapi::METHODS);
-            return Ok(refused.unwrap_or_else(|| openapi::answer(&parts.headers)));
+            return Ok(refused.unwrap_or_else(openapi::answer));
         }
         let unknown = || Failure::not_found("Request-URI");
         let (matched, _) = self.matched(parts.uri.path()).ok_or_else(unknown)?;
@@ -283,7 +284,7 @@ impl Service {
             store,
             box_id,
             credentials,
-            urls: Urls::new(&base, store.name(), &matched.box_segment),
+            urls: Urls::new(&base, store.name(), &matched.box_segment).spelled_alike(box_name),
             wanted,
             conditions: Conditions::read(&parts.headers)?,
             parts,
@@ -448,6 +449,8 @@ async fn dispatch(
             )
             .await
         }
+        Route::ObjectSearch => search::objects(arriving.with_document(body).await?).await,
+        Route::FolderSearch => search::folders(arriving.with_document(body).await?).await,
         Route::ObjectPathToId => objects::path_to_id(arriving.with_document(body).await?).await,
         Route::Folders => folders::folders(arriving.with_document(body).await?).await,
         Route::Folder => folders::folder(arriving.with_document(body).await?, take("folder")).await,
@@ -462,6 +465,12 @@ async fn dispatch(
             relocation::to_folder(arriving.with_document(body).await?, Relocating::Move).await
         }
     }
+}
+
+/// The one spelling of a box (contract §10.2).
+fn box_name(decoded: &str) -> Option<String> {
+    let id = BoxId::parse(decoded).ok()?;
+    Some(id.as_str().to_owned())
 }
 
 /// A path segment, percent-decoded once; `None` when that is no UTF-8.

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How the flag of CPM is kept: no server in use takes it with its backslash.
-const READ_REPORT_SENT: (&str, &str) = ("\\read-report-sent", "$ReadReportSent");
+pub(super) const READ_REPORT_SENT: (&str, &str) = ("\\read-report-sent", "$ReadReportSent");
 /// The standard flags in their canonical spelling.
 const STANDARD: [&str; 8] = [
     "\\Seen",

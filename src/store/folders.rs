@@ -196,7 +196,7 @@ impl Account {
     }
 
     /// A counter that rises when name or parent are others than those shown last.
-    async fn folder_mod_seq(&self, tree: &Tree, path: &str) -> Result<u64, Error> {
+    pub(super) async fn folder_mod_seq(&self, tree: &Tree, path: &str) -> Result<u64, Error> {
         let entity = self
             .shown_folder(tree, path)
             .map_or_else(Vec::new, |id: FolderId| id.to_bytes());

@@ -1,7 +1,9 @@
 //! Objects and folders copied and moved (contract §6.4): on each server, in each way it has, and wherever it is cut off.
 
+mod cut_off;
 mod folders;
 mod objects;
+mod rights;
 
 use serde_json::{Value, json};
 

@@ -9,6 +9,7 @@ mod objects;
 mod refusals;
 mod relocation;
 mod scene;
+mod search;
 mod twin;
 
 use std::{collections::BTreeSet, fs, path::Path};
@@ -23,6 +24,7 @@ use crate::support::xml::assert_valid;
 const ASKED: &[(&str, &str, &str, &[Ask])] = &[
     ("POST", "/objects", "post_objects", creation::POST_OBJECTS),
     ("POST", "/objects/operations/bulkCreation", "post_bulk_creation", creation::POST_BULK_CREATION),
+    ("POST", "/objects/operations/search", "post_object_search", search::POST_OBJECT_SEARCH),
     ("POST", "/objects/operations/bulkUpdate", "post_bulk_update", bulk::POST_UPDATE),
     ("POST", "/objects/operations/bulkDelete", "post_bulk_delete", bulk::POST_DELETE),
     ("DELETE", "/objects/operations/bulkDelete", "delete_bulk_delete", bulk::DELETE_DELETE),
@@ -38,6 +40,7 @@ const ASKED: &[(&str, &str, &str, &[Ask])] = &[
     ("GET", "/objects/{object}/payload", "get_payload", objects::GET_PAYLOAD),
     ("GET", "/objects/{object}/payloadParts/{part}", "get_payload_part", objects::GET_PAYLOAD_PART),
     ("POST", "/folders", "post_folders", folders::POST_FOLDERS),
+    ("POST", "/folders/operations/search", "post_folder_search", search::POST_FOLDER_SEARCH),
     ("GET", "/folders/operations/pathToId", "get_folder_path_to_id", folders::GET_PATH_TO_ID),
     ("POST", "/folders/operations/pathToId", "post_folder_path_to_id", folders::POST_PATH_TO_ID),
     ("POST", "/folders/operations/copyToFolder", "copy_to_folder", relocation::COPY_TO_FOLDER),

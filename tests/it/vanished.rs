@@ -13,7 +13,10 @@ use cpm_bridge::{
     },
 };
 
+use serde_json::json;
+
 use crate::support::{
+    bridge::Bridge,
     courier, cyrus, dovecot,
     proxy::Proxy,
     repertoire::Repertoire,
@@ -47,6 +50,7 @@ impl Opened {
         let store = Store::new(
             &config.stores[0],
             &config.objects,
+            &config.search,
             state,
             Budget::new(1 << 20),
         )
@@ -414,4 +418,34 @@ async fn a_connection_that_is_lost_meanwhile_is_replaced_once() {
         let outcome = opened.account.vanished(&opened.urls, MANY).await;
         assert_eq!(outcome.is_ok(), found, "{outcome:?}");
     }
+}
+
+#[tokio::test]
+async fn a_search_for_vanished_objects_is_answered_with_references() {
+    let bridge = Bridge::builder("vanished_search")
+        .message("INBOX", "f01-sms-in.eml")
+        .message("INBOX", "f05-mms-plain.eml")
+        .message("INBOX", "f09-chat-textplain.eml")
+        .start()
+        .await;
+    let search = async |most: u32| {
+        let criteria = json!({"criterion": [{"type": "VanishedObjects", "value": ""}]});
+        let body = json!({"selectionCriteria": {"maxEntries": most, "searchCriteria": criteria}});
+        let answer = bridge
+            .post("objects/operations/search", &body)
+            .await
+            .expect(200);
+        let list = answer.json()["objectReferenceList"]["objectReference"].clone();
+        let urls = list.as_array().unwrap().iter();
+        let below = urls.map(|reference| crate::objects::below_box(&reference["resourceURL"]));
+        below.collect::<Vec<String>>()
+    };
+    assert_eq!(search(10).await, [""; 0]);
+    let objects = crate::objects::objects_of(&bridge, "/INBOX").await;
+    for object in [&objects[0], &objects[2]] {
+        bridge.delete(object).await.expect(204);
+    }
+    let gone = [objects[2].clone(), objects[0].clone()];
+    assert_eq!(search(10).await, gone);
+    assert_eq!(search(1).await, gone[..1]);
 }

@@ -328,7 +328,7 @@ impl Scene {
         assert!(path.bytes().all(plain), "{url}");
     }
 
-    /// `{cursor}` and `{new}` are of the answer that had one last, and so are `{made}` and, of a list, `{made2}` and so on.
+    /// `{cursor}`, `{since}` and `{new}` are of the answer that had one last, and so are `{made}` and, of a list, `{made2}` and so on.
     fn remember(&mut self, answer: &Answer) {
         if is_json(answer)
             && let Some(items) = answer.json()["bulkResponseList"]["response"].as_array()
@@ -340,10 +340,14 @@ impl Scene {
         if answer.status == 201 && is_json(answer) {
             self.remember_made(&answer.json()["reference"], "made");
         }
-        if is_json(answer)
-            && let Some(cursor) = answer.json()["folder"]["cursor"].as_str()
-        {
-            self.rename("cursor", cursor);
+        for root in ["folder", "objectList", "folderList"] {
+            for (member, name) in [("cursor", "cursor"), ("creationCursor", "since")] {
+                if is_json(answer)
+                    && let Some(cursor) = answer.json()[root][member].as_str()
+                {
+                    self.rename(name, cursor);
+                }
+            }
         }
         if answer.status == 201
             && let Some(location) = answer.header("location")
