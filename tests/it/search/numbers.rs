@@ -1,9 +1,10 @@
 //! What a first page costs, beside what the same search and sort cost a session of its own:
 //! `cargo test --release --test it search::numbers -- --ignored --nocapture`.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{change::append_all, one, search};
 use crate::support::bridge::Bridge;
