@@ -131,6 +131,11 @@ impl Plan {
         Some(Self { tokens, exact })
     }
 
+    /// Whether all messages are asked for.
+    pub(super) fn is_for_all(&self) -> bool {
+        self.tokens.is_empty()
+    }
+
     /// Adds the keys to a command; without any it asks for all.
     pub(super) fn add_to(&self, command: Command) -> Command {
         if self.tokens.is_empty() {

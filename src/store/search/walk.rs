@@ -21,7 +21,10 @@ use super::{
     matching::{Known, is_meant},
     order::{Key, Position, by_date, keys},
 };
-use crate::store::{Account, Error};
+use crate::{
+    config::DeletedObjects,
+    store::{Account, Error},
+};
 
 /// Messages that one request looks at.
 const MOST_LOOKED_AT: usize = 2000;
@@ -260,8 +263,24 @@ impl Account {
         folder: &mut Folder,
         at: usize,
     ) -> Result<Vec<Entry>, Error> {
-        let candidates = self.candidates(folder, query, None).await?;
-        let dates = self.dates(folder, &candidates.uids).await?;
+        let alone = query.needs_dates_alone();
+        let hides = self.store.objects.deleted != DeletedObjects::Show;
+        let known = if alone && !hides {
+            self.known_dates(folder).await
+        } else {
+            None
+        };
+        let (uids, dates) = match known {
+            Some(known) => known,
+            None => {
+                let found = self.candidates(folder, query, None).await?;
+                let dates = self.dates(folder, &found.uids).await?;
+                if alone && !hides && found.all {
+                    self.are_all(folder, &found.uids, &dates).await;
+                }
+                (found.uids, dates)
+            }
+        };
         let entry = |uid: u32| {
             let mut known = Known::new(&folder.path, &folder.at.key, uid);
             known.date = dates.of(uid);
@@ -273,7 +292,7 @@ impl Account {
                 uid: Reverse(uid),
             })
         };
-        Ok(candidates.uids.into_iter().filter_map(entry).collect())
+        Ok(uids.into_iter().filter_map(entry).collect())
     }
 
     /// What a folder has, with keys from what is shown.
