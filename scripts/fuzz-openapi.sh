@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 need_cargo
 need_dovecot
 need curl curl
-python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv
+python3 -c 'import ensurepip, venv' 2>/dev/null || need ensurepip python3 python3-venv
 mkdir -p "${CARGO_TARGET_DIR:-target}/fuzz-openapi"
 target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
 work=$target/fuzz-openapi
@@ -24,6 +24,7 @@ cargo build --locked --bin cpm-bridge
   >"$work/demo.out" 2>"$work/demo.log" &
 demo=$!
 trap 'kill "$demo" 2>/dev/null; wait "$demo" 2>/dev/null || true' EXIT
+trap 'exit 130' INT TERM
 until address=$(sed -n 's/^ready http=\([^ ]*\).*/\1/p' "$work/demo.out") && [ -n "$address" ]; do
   kill -0 "$demo" || { cat "$work/demo.log" >&2; exit 1; }
   sleep 0.2

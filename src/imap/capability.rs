@@ -38,6 +38,15 @@ pub enum Deletion {
     GuardedExpunge,
 }
 
+/// How messages go from one mailbox to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moving {
+    /// MOVE (RFC 6851).
+    Move,
+    /// COPY; then the messages are taken away where they were, as [`Deletion`] says.
+    CopyThenDelete,
+}
+
 /// How many messages are stored in one mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Storing {
@@ -204,6 +213,16 @@ impl Capabilities {
         }
     }
 
+    /// How messages go from one mailbox to another.
+    #[must_use]
+    pub fn moving(&self) -> Moving {
+        if self.has("MOVE") || self.revision_2() {
+            Moving::Move
+        } else {
+            Moving::CopyThenDelete
+        }
+    }
+
     /// What tells mailboxes apart. Only Dovecot is known to give each mailbox of a user its own UIDVALIDITY and to keep it on RENAME.
     #[must_use]
     pub fn mailbox_identity(&self) -> MailboxIdentity {
@@ -255,6 +274,7 @@ mod tests {
         assert_eq!(courier.mailbox_identity(), MailboxIdentity::Name);
         assert_eq!(courier.listing(), Listing::ThenStatus);
         assert_eq!(courier.deletion(), Deletion::UidExpunge);
+        assert_eq!(courier.moving(), Moving::CopyThenDelete);
         assert_eq!(
             Capabilities::new(["IMAP4rev1"]).deletion(),
             Deletion::GuardedExpunge

@@ -236,6 +236,8 @@ pub enum Item {
     Partial(SectionName, u64, u64),
     /// `BINARY.SIZE[section]` (RFC 3516 §4.2).
     BinarySize(SectionName),
+    /// `BODY.PEEK[HEADER.FIELDS (names)]` (RFC 9051 §6.4.5.1).
+    HeaderFields(&'static str),
 }
 
 impl fmt::Display for Item {
@@ -247,6 +249,9 @@ impl fmt::Display for Item {
                 write!(formatter, "BODY.PEEK[{section}]<{offset}.{length}>")
             }
             Item::BinarySize(section) => write!(formatter, "BINARY.SIZE[{section}]"),
+            Item::HeaderFields(names) => {
+                write!(formatter, "BODY.PEEK[HEADER.FIELDS ({names})]")
+            }
         }
     }
 }
@@ -366,7 +371,7 @@ impl UidSet {
 
     /// All UIDs from one on. Its end is a number: `*` would mean the last message also when that comes before (RFC 9051 §9).
     #[must_use]
-    pub fn from(uid: u32) -> Self {
+    pub fn from_on(uid: u32) -> Self {
         Self(vec![uid.max(1)..=u32::MAX])
     }
 

@@ -134,6 +134,7 @@ impl Item {
             Item::ModSeq => fetch.mod_seq.is_some(),
             Item::Partial(section, origin, _) => fetch.section(section, *origin).is_some(),
             Item::BinarySize(_) => true,
+            Item::HeaderFields(_) => fetch.header_fields().is_some(),
         }
     }
 }
@@ -147,6 +148,14 @@ impl Fetch {
             // RFC 9051 §7.5.2: a partial answer says where it begins. Without that it is the section from its start.
             !found.binary && found.name == name && found.origin.unwrap_or(0) == origin
         })
+    }
+
+    /// The header fields that were asked for. Servers say their names back in spellings of their own; only one such item is asked for
+    /// at a time.
+    #[must_use]
+    pub fn header_fields(&self) -> Option<&Section> {
+        let mut sections = self.sections.iter();
+        sections.find(|found| !found.binary && found.name.starts_with("HEADER.FIELDS "))
     }
 }
 

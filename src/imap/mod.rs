@@ -10,6 +10,7 @@ pub mod capability;
 pub mod command;
 pub mod connect;
 pub mod connection;
+pub mod copied;
 pub mod error;
 pub mod fetched;
 pub mod guard;

@@ -257,11 +257,32 @@ impl Pool {
         mailbox: &MailboxName,
         expected: &Expected,
     ) -> Result<Option<(Lease, Selected)>, Error> {
+        self.open_in(mailbox, expected, Mode::Select).await
+    }
+
+    /// The same with the mailbox examined, for what changes nothing in it and must not be run twice.
+    ///
+    /// # Errors
+    /// As for [`Lease::run`], and [`Error::Busy`].
+    pub async fn examine_in(
+        self: &Arc<Self>,
+        mailbox: &MailboxName,
+        expected: &Expected,
+    ) -> Result<Option<(Lease, Selected)>, Error> {
+        self.open_in(mailbox, expected, Mode::Examine).await
+    }
+
+    async fn open_in(
+        self: &Arc<Self>,
+        mailbox: &MailboxName,
+        expected: &Expected,
+        mode: Mode,
+    ) -> Result<Option<(Lease, Selected)>, Error> {
         let mut lease = self.lease(Lane::Small, Some(mailbox), 0).await?;
-        let selected = match lease.open_mailbox(mailbox, expected, Mode::Select).await {
+        let selected = match lease.open_mailbox(mailbox, expected, mode).await {
             Err(Error::Closed) => {
                 lease = self.afresh(lease, Some(mailbox)).await?;
-                lease.open_mailbox(mailbox, expected, Mode::Select).await?
+                lease.open_mailbox(mailbox, expected, mode).await?
             }
             outcome => outcome?,
         };

@@ -35,6 +35,8 @@ pub(super) fn operation(route: Option<Route>, method: &Method) -> &'static str {
         Route::Folders => [OTHER, OTHER, "create_folder", OTHER],
         Route::Folder => ["get_folder", OTHER, OTHER, "delete_folder"],
         Route::FolderName => ["get_folder_name", "put_folder_name", OTHER, OTHER],
+        Route::CopyToFolder => [OTHER, OTHER, "copy_to_folder", OTHER],
+        Route::MoveToFolder => [OTHER, OTHER, "move_to_folder", OTHER],
         Route::FolderPathToId => ["folder_path_to_id", OTHER, "folder_path_to_id", OTHER],
     };
     match *method {

@@ -19,6 +19,7 @@ mod negotiation;
 mod objects;
 mod openapi;
 mod payload;
+mod relocation;
 mod representation;
 mod search;
 mod surface;
@@ -48,7 +49,7 @@ use crate::{
     identity::{BoxId, BoxRules, Credentials},
     nms::{Urls, encode::Format},
     spool::Spool,
-    store::{Account, Store},
+    store::{Account, Relocating, Store},
 };
 
 /// What the service is told about its surroundings.
@@ -254,7 +255,7 @@ impl Service {
         let (parts, body) = request.into_parts();
         if parts.uri.path() == self.description {
             let refused = unsupported(&parts, openapi::METHODS);
-            return Ok(refused.unwrap_or_else(|| openapi::answer(&parts.headers)));
+            return Ok(refused.unwrap_or_else(openapi::answer));
         }
         let unknown = || Failure::not_found("Request-URI");
         let (matched, _) = self.matched(parts.uri.path()).ok_or_else(unknown)?;
@@ -283,7 +284,7 @@ impl Service {
             store,
             box_id,
             credentials,
-            urls: Urls::new(&base, store.name(), &matched.box_segment),
+            urls: Urls::new(&base, store.name(), &matched.box_segment).spelled_alike(box_name),
             wanted,
             conditions: Conditions::read(&parts.headers)?,
             parts,
@@ -457,7 +458,19 @@ async fn dispatch(
             folders::folder_name(arriving.with_document(body).await?, take("folder")).await
         }
         Route::FolderPathToId => folders::path_to_id(arriving.with_document(body).await?).await,
+        Route::CopyToFolder => {
+            relocation::to_folder(arriving.with_document(body).await?, Relocating::Copy).await
+        }
+        Route::MoveToFolder => {
+            relocation::to_folder(arriving.with_document(body).await?, Relocating::Move).await
+        }
     }
+}
+
+/// The one spelling of a box (contract §10.2).
+fn box_name(decoded: &str) -> Option<String> {
+    let id = BoxId::parse(decoded).ok()?;
+    Some(id.as_str().to_owned())
 }
 
 /// A path segment, percent-decoded once; `None` when that is no UTF-8.

@@ -35,11 +35,15 @@ pub enum Route {
     FolderSearch,
     /// Row 16.
     FolderPathToId,
+    /// Row 17.
+    CopyToFolder,
+    /// Row 18.
+    MoveToFolder,
 }
 
 /// Path below the box, resource, name in logs, methods; HEAD is there where GET is, OPTIONS everywhere.
 #[rustfmt::skip] // A line for each resource, to be read as the table it is.
-pub const SURFACE: [(&str, Route, &str, &[&str]); 16] = [
+pub const SURFACE: [(&str, Route, &str, &[&str]); 18] = [
     ("/objects", Route::Objects, "objects", &["POST"]),
     ("/objects/operations/search", Route::ObjectSearch, "object_search", &["POST"]),
     ("/objects/operations/pathToId", Route::ObjectPathToId, "object_path_to_id", &["GET", "POST"]),
@@ -54,6 +58,8 @@ pub const SURFACE: [(&str, Route, &str, &[&str]); 16] = [
     ("/folders", Route::Folders, "folders", &["POST"]),
     ("/folders/operations/search", Route::FolderSearch, "folder_search", &["POST"]),
     ("/folders/operations/pathToId", Route::FolderPathToId, "folder_path_to_id", &["GET", "POST"]),
+    ("/folders/operations/copyToFolder", Route::CopyToFolder, "copy_to_folder", &["POST"]),
+    ("/folders/operations/moveToFolder", Route::MoveToFolder, "move_to_folder", &["POST"]),
     ("/folders/{folder}", Route::Folder, "folder", &["GET", "DELETE"]),
     ("/folders/{folder}/folderName", Route::FolderName, "folder_name", &["GET", "PUT"]),
 ];

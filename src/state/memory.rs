@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::future::{self, BoxFuture};
 
 use super::{
-    Correlated, Error, Revision, State,
+    Correlated, Error, Move, MoveId, Moved, Revision, State,
     key::key,
     records::{Records, first_counter},
 };
@@ -48,7 +48,7 @@ impl State for MemoryState {
 
     fn alias(&self, account: &str, shown: &[u8], found: &[u8]) {
         self.records()
-            .add_alias(account, shown, found, clock::now());
+            .add_alias(account, shown, found, 0, clock::now());
     }
 
     fn found(&self, account: &str, shown: &[u8]) -> Option<Vec<u8>> {
@@ -57,6 +57,24 @@ impl State for MemoryState {
 
     fn shown(&self, account: &str, found: &[u8]) -> Option<Vec<u8>> {
         self.records().shown(account, found)
+    }
+
+    fn offset(&self, account: &str, shown: &[u8]) -> u64 {
+        self.records().offset(account, shown)
+    }
+
+    fn intend_move(&self, account: &str, moving: Move) {
+        self.records().intend_move(account, moving);
+    }
+
+    fn moves(&self, account: &str) -> Vec<Move> {
+        self.records().moves(account)
+    }
+
+    fn conclude_move(&self, account: &str, id: &MoveId, moved: &[Moved]) {
+        let mut records = self.records();
+        records.add_moved(account, moved, clock::now());
+        records.forget_move(&key(account, id));
     }
 
     fn correlated(&self, account: &str, name: &[u8]) -> Option<Correlated> {

@@ -1,5 +1,5 @@
-//! What outlives a request and is not mail: the aliases that keep ids over a rename, the counters behind `lastModSeq`, and what
-//! became of creations that may be asked for again.
+//! What outlives a request and is not mail: the aliases that keep ids over a rename or a move, the counters behind `lastModSeq`, what
+//! became of creations that may be asked for again, and moves of which it is not known yet what came of them.
 //!
 //! * Nothing here is needed to read mail: a lost record costs a new id or a higher `lastModSeq`, never a wrong answer.
 //! * Every answer comes from memory. What must outlive the process is waited for with [`State::commit`].
@@ -42,6 +42,18 @@ pub trait State: fmt::Debug + Send + Sync {
     /// As what the entity found so is shown, when it has an alias.
     fn shown(&self, account: &str, found: &[u8]) -> Option<Vec<u8>>;
 
+    /// How much `lastModSeq` of the entity shown so is above what the store counts; 0 without an alias.
+    fn offset(&self, account: &str, shown: &[u8]) -> u64;
+
+    /// Remembers that objects are about to be moved, until [`conclude_move`](State::conclude_move).
+    fn intend_move(&self, account: &str, moving: Move);
+
+    /// Moves of which it was not said what came of them, oldest first.
+    fn moves(&self, account: &str) -> Vec<Move>;
+
+    /// What came of a move: these objects are found elsewhere, and nothing is left to be done. All of it outlives the process, or none.
+    fn conclude_move(&self, account: &str, id: &MoveId, moved: &[Moved]);
+
     /// A creation with this key: what was asked, where, and (once known) what came of it. `None` when it is unknown or older
     /// than [`CORRELATED_FOR`].
     fn correlated(&self, account: &str, key: &[u8]) -> Option<Correlated>;
@@ -52,7 +64,7 @@ pub trait State: fmt::Debug + Send + Sync {
     /// Forgets a creation: a first attempt that failed is not remembered.
     fn forget_correlated(&self, account: &str, key: &[u8]);
 
-    /// Waits until what was said before this call outlives the process: aliases, creations, and revisions that replaced
+    /// Waits until what was said before this call outlives the process: aliases, moves, creations, and revisions that replaced
     /// others. A revision given for the first time is not waited for: lost, it counts as changed. In memory: at once.
     ///
     /// # Errors
@@ -108,6 +120,50 @@ pub struct Correlated {
     pub outcome: Option<Outcome>,
     /// When it was first asked for, to the microsecond.
     pub at: DateTime<Utc>,
+}
+
+/// What tells a move from all others: random.
+pub type MoveId = [u8; 16];
+
+/// Objects on their way from a mailbox to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Move {
+    /// Its own.
+    pub id: MoveId,
+    /// Mailbox they leave, as bytes of its key.
+    pub from: Vec<u8>,
+    /// Mailbox they go to, as bytes of its key.
+    pub to: Vec<u8>,
+    /// UIDNEXT there before: what was moved has this UID or a higher one (RFC 9051 §2.3.1.1).
+    pub uid_next: u32,
+    /// HIGHESTMODSEQ there before; 0 where there is none.
+    pub mod_seq: u64,
+    /// The objects.
+    pub objects: Vec<Moving>,
+    /// When it was begun, to the microsecond.
+    pub at: DateTime<Utc>,
+}
+
+/// One object of a move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moving {
+    /// UID in the mailbox it leaves.
+    pub uid: u32,
+    /// Digest of what finds the message again: its size, its dates, its header.
+    pub identity: [u8; 16],
+    /// The highest `lastModSeq` that may have been shown of it.
+    pub last_mod_seq: u64,
+}
+
+/// An object that is found elsewhere than its id says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// As what it is shown.
+    pub shown: Vec<u8>,
+    /// As what it is found.
+    pub found: Vec<u8>,
+    /// What `lastModSeq` is above what the store counts there.
+    pub offset: u64,
 }
 
 /// What a creation made.

@@ -6,7 +6,7 @@ use std::{collections::HashMap, mem, sync::Arc};
 use chrono::{DateTime, Utc};
 
 use super::{
-    CORRELATED_FOR, Correlated,
+    CORRELATED_FOR, Correlated, Move, Moved, Moving,
     aged::{Aged, Record},
     key::{Key, key},
     revisions::{HIGHEST, Revisions},
@@ -18,6 +18,10 @@ pub(super) const MOST_REVISIONS: usize = 500_000;
 const MOST_ALIASES: usize = 250_000;
 /// Creations kept, some 400 bytes each.
 const MOST_CORRELATED: usize = 1_000_000;
+/// Moves kept of which it is not known what came of them; there are more only when nobody comes back.
+const MOST_MOVES: usize = 10_000;
+/// Bytes of them.
+const MOST_MOVE_BYTES: usize = 64 << 20;
 /// Bytes of aliases, and of creations: a bound for paths of any length.
 const MOST_BYTES: usize = 512 << 20;
 /// Creations that are forgotten at one call because of their age: more than come with it, and soon done.
@@ -32,6 +36,16 @@ pub(super) struct Alias {
     pub(super) found_key: Key,
     pub(super) shown: Vec<u8>,
     pub(super) found: Vec<u8>,
+    /// What `lastModSeq` is above what the store counts.
+    pub(super) offset: u64,
+}
+
+/// A move, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Intent {
+    /// Key of the account.
+    pub(super) account: Key,
+    pub(super) moving: Move,
 }
 
 impl Record for Alias {
@@ -41,6 +55,19 @@ impl Record for Alias {
 
     fn weight(&self) -> usize {
         mem::size_of::<Self>() + self.shown.len() + self.found.len()
+    }
+}
+
+impl Record for Intent {
+    fn at(&self) -> i64 {
+        self.moving.at.timestamp_micros()
+    }
+
+    fn weight(&self) -> usize {
+        let Move {
+            from, to, objects, ..
+        } = &self.moving;
+        mem::size_of::<Self>() + from.len() + to.len() + objects.len() * mem::size_of::<Moving>()
     }
 }
 
@@ -66,6 +93,9 @@ pub(super) struct Records {
     /// From key of what is found to key of what is shown.
     shown: HashMap<Key, Key>,
     correlated: Aged<Correlated>,
+    moves: Aged<Intent>,
+    /// By key of the account.
+    moves_of: HashMap<Key, Vec<Key>>,
 }
 
 impl Records {
@@ -76,6 +106,8 @@ impl Records {
             aliases: Aged::new(MOST_ALIASES, MOST_BYTES),
             shown: HashMap::new(),
             correlated: Aged::new(MOST_CORRELATED, MOST_BYTES),
+            moves: Aged::new(MOST_MOVES, MOST_MOVE_BYTES),
+            moves_of: HashMap::new(),
         }
     }
 
@@ -84,6 +116,7 @@ impl Records {
         account: &str,
         shown: &[u8],
         found: &[u8],
+        offset: u64,
         now: DateTime<Utc>,
     ) -> Vec<Key> {
         let shown_key = key(account, shown);
@@ -100,8 +133,23 @@ impl Records {
                 found_key,
                 shown: shown.to_vec(),
                 found: found.to_vec(),
+                offset,
             };
             touched.extend(self.remember_alias(shown_key, Arc::new(alias)));
+        }
+        touched
+    }
+
+    /// Adds the aliases of objects that were moved.
+    pub(super) fn add_moved(
+        &mut self,
+        account: &str,
+        moved: &[Moved],
+        now: DateTime<Utc>,
+    ) -> Vec<Key> {
+        let mut touched = Vec::with_capacity(moved.len());
+        for one in moved {
+            touched.extend(self.add_alias(account, &one.shown, &one.found, one.offset, now));
         }
         touched
     }
@@ -132,8 +180,74 @@ impl Records {
         Some(alias.shown.clone())
     }
 
+    pub(super) fn offset(&self, account: &str, shown: &[u8]) -> u64 {
+        let alias = self.alias(&key(account, shown));
+        alias.map_or(0, |alias| alias.offset)
+    }
+
     pub(super) fn alias(&self, shown_key: &Key) -> Option<&Arc<Alias>> {
         self.aliases.get(shown_key)
+    }
+
+    /// Adds a move; the keys of all that this has changed.
+    pub(super) fn intend_move(&mut self, account: &str, moving: Move) -> Vec<Key> {
+        let intent = Intent {
+            account: key(account, b""),
+            moving,
+        };
+        let key = key(account, &intent.moving.id);
+        let mut touched = vec![key];
+        touched.extend(self.remember_move(key, Arc::new(intent)));
+        touched
+    }
+
+    /// Adds a move; the keys of those that had to go for it.
+    pub(super) fn remember_move(&mut self, key: Key, intent: Arc<Intent>) -> Vec<Key> {
+        let of_account = self.moves_of.entry(intent.account).or_default();
+        if !of_account.contains(&key) {
+            of_account.push(key);
+        }
+        let forgotten = self.moves.insert(key, intent);
+        for (key, intent) in &forgotten {
+            self.leave_account(key, intent);
+        }
+        forgotten.into_iter().map(|(key, _)| key).collect()
+    }
+
+    /// Whether there was one.
+    pub(super) fn forget_move(&mut self, key: &Key) -> bool {
+        let Some(intent) = self.moves.remove(key) else {
+            return false;
+        };
+        self.leave_account(key, &intent);
+        true
+    }
+
+    fn leave_account(&mut self, key: &Key, intent: &Intent) {
+        if let Some(of_account) = self.moves_of.get_mut(&intent.account) {
+            of_account.retain(|other| other != key);
+            if of_account.is_empty() {
+                self.moves_of.remove(&intent.account);
+            }
+        }
+    }
+
+    pub(super) fn moves(&self, account: &str) -> Vec<Move> {
+        if self.moves_of.is_empty() {
+            return Vec::new();
+        }
+        let of_account = self.moves_of.get(&key(account, b""));
+        let intents = of_account
+            .into_iter()
+            .flatten()
+            .filter_map(|key| self.moves.get(key));
+        let mut moves: Vec<Move> = intents.map(|intent| intent.moving.clone()).collect();
+        moves.sort_by_key(|moving| moving.at);
+        moves
+    }
+
+    pub(super) fn intent(&self, key: &Key) -> Option<&Arc<Intent>> {
+        self.moves.get(key)
     }
 
     /// A creation that is young enough.

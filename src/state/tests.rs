@@ -96,6 +96,68 @@ async fn going_back_to_the_own_name_needs_no_alias() {
     }
 }
 
+pub(super) fn a_move(id: u8) -> Move {
+    let now = clock::now().timestamp_micros();
+    let object = |uid: u32| Moving {
+        uid,
+        identity: [9; 16],
+        last_mod_seq: u64::from(uid) + 40,
+    };
+    Move {
+        id: [id; 16],
+        from: vec![1, 0, 0, 0, 9],
+        to: vec![1, 0, 0, 0, 8],
+        uid_next: 17,
+        mod_seq: 1 << 40,
+        objects: vec![object(3), object(u32::MAX)],
+        at: DateTime::from_timestamp_micros(now + i64::from(id) * 1_000_000).unwrap(),
+    }
+}
+
+pub(super) fn moved(shown: &[u8], found: &[u8], offset: u64) -> Moved {
+    Moved {
+        shown: shown.to_vec(),
+        found: found.to_vec(),
+        offset,
+    }
+}
+
+#[tokio::test]
+async fn moves_are_known_in_their_order_until_it_is_said_what_came_of_them() {
+    let (_directory, states) = both().await;
+    for state in states {
+        assert_eq!(state.moves("a"), []);
+        for id in [2, 1] {
+            state.intend_move("a", a_move(id));
+        }
+        let known: Vec<MoveId> = state.moves("a").iter().map(|known| known.id).collect();
+        assert_eq!(known, [[1; 16], [2; 16]]);
+        assert_eq!(state.moves("b"), []);
+        state.conclude_move("b", &[1; 16], &[]);
+        assert_eq!(state.moves("a").len(), 2);
+        let aliases = [moved(b"first", b"there", 7), moved(b"second", b"here", 0)];
+        state.conclude_move("a", &[1; 16], &aliases);
+        assert_eq!(state.moves("a").len(), 1);
+        assert_eq!(state.found("a", b"first").as_deref(), Some(&b"there"[..]));
+        assert_eq!(state.shown("a", b"here").as_deref(), Some(&b"second"[..]));
+        state.conclude_move("a", &[2; 16], &[]);
+        assert_eq!(state.moves("a"), []);
+    }
+}
+
+#[tokio::test]
+async fn an_offset_is_that_of_the_last_move() {
+    let (_directory, states) = both().await;
+    for state in states {
+        assert_eq!(state.offset("a", b"first"), 0);
+        for offset in [7, 9, 0] {
+            state.conclude_move("a", &[1; 16], &[moved(b"first", b"there", offset)]);
+            assert_eq!(state.offset("a", b"first"), offset);
+            assert_eq!(state.offset("a", b"there"), 0);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_creation_is_known_by_account_and_key_until_it_is_forgotten() {
     let (_directory, states) = both().await;

@@ -74,7 +74,10 @@ impl Account {
     ) -> Result<nms::FlagList, Error> {
         let wanted = parse_all(flags)?;
         let (account, object) = (self.clone(), id.to_owned());
-        let write = async move { Box::pin(account.replace(&object, &wanted, precondition)).await };
+        let write = async move {
+            let attempt = || Box::pin(account.replace(&object, &wanted, precondition.clone()));
+            account.where_it_is(&object, attempt).await
+        };
         let now = finish(task::spawn(write)).await?;
         Ok(self.flag_list(urls, id, &now))
     }
@@ -116,19 +119,24 @@ impl Account {
         let (account, id) = (self.clone(), id.to_owned());
         finish(task::spawn(async move {
             let marking = Marking { add, flags };
-            let open = account.open_for(&id).await?;
-            if precondition.is_empty() {
-                Box::pin(account.change_now(&open, &marking)).await
-            } else {
-                Box::pin(account.change_if(&open, marking, &precondition)).await
-            }
+            let attempt = || Box::pin(account.change_now(&id, &marking, &precondition));
+            account.where_it_is(&id, attempt).await
         }))
         .await
     }
 
-    async fn change_now(&self, open: &Open, marking: &Marking) -> Result<bool, Error> {
+    async fn change_now(
+        &self,
+        id: &str,
+        marking: &Marking,
+        precondition: &Precondition,
+    ) -> Result<bool, Error> {
+        let open = self.open_for(id).await?;
+        if !precondition.is_empty() {
+            return self.change_if(&open, marking, precondition).await;
+        }
         let uid = open.located.uid;
-        let outcome = self.mark(open, &[uid], marking).await.remove(&uid);
+        let outcome = self.mark(&open, &[uid], marking).await.remove(&uid);
         outcome.unwrap_or(Err(Error::NotFound))
     }
 
@@ -136,18 +144,18 @@ impl Account {
     async fn change_if(
         &self,
         open: &Open,
-        marking: Marking,
+        Marking { add, flags }: &Marking,
         precondition: &Precondition,
     ) -> Result<bool, Error> {
-        let Marking { add, flags } = marking;
+        let add = *add;
         let before = self.flags_in(&open.lease, &open.located).await?;
         self.visible(&before.flags)?;
         let located = &open.located;
         let since = self.as_demanded(precondition, located, &before).await?;
-        if without_effect(&flags, &before.flags, add).is_none() {
+        if without_effect(flags, &before.flags, add).is_none() {
             return Ok(false);
         }
-        let flags = as_kept(&open.selected, &before.flags, flags);
+        let flags = as_kept(&open.selected, &before.flags, flags.clone());
         if add {
             self.keepable(open, &flags).await?;
         }

@@ -142,7 +142,7 @@ impl Account {
     }
 
     /// One RENAME; false when the folder is no longer there.
-    async fn rename_once(
+    pub(super) async fn rename_once(
         &self,
         tree: &Tree,
         path: &str,
@@ -154,6 +154,7 @@ impl Account {
         }
         let node = tree.node(path).ok_or(Error::NotFound)?;
         let mailbox = mailbox_of(tree, target).ok_or_else(|| invalid("name"))?;
+        let numbered = self.numbered(tree, path).await?;
         let lease = self.pool.write(&mailboxes(tree, path)).await?;
         let outcome = lease
             .run(
@@ -179,8 +180,10 @@ impl Account {
             }
             Err(error) => return Err(error.into()),
         }
-        self.keep_ids(tree, path, &renamed, target).await?;
-        Ok(true)
+        self.keep_ids(tree, path, &renamed, target);
+        let kept = self.keep_object_ids(numbered, &renamed, target).await;
+        self.store.state.commit().await?;
+        kept.map(|()| true)
     }
 
     /// Folders of an account are changed one request at a time: who comes second finds what the first has made of them.
@@ -191,7 +194,10 @@ impl Account {
     }
 
     /// The tree after a change; when it cannot be had, what was wrong with the change is the better reason.
-    async fn tree_after<T>(&self, outcome: &Result<T, imap::Error>) -> Result<Arc<Tree>, Error> {
+    pub(super) async fn tree_after<T>(
+        &self,
+        outcome: &Result<T, imap::Error>,
+    ) -> Result<Arc<Tree>, Error> {
         let tree = self.fresh_tree().await;
         match (tree, outcome) {
             (Err(_), Err(error)) => Err(error.clone().into()),
@@ -200,13 +206,7 @@ impl Account {
     }
 
     /// Where the server's own marks do not find a folder again after a rename, an alias does; it outlives the process.
-    async fn keep_ids(
-        &self,
-        before: &Tree,
-        path: &str,
-        after: &Tree,
-        target: &str,
-    ) -> Result<(), Error> {
+    fn keep_ids(&self, before: &Tree, path: &str, after: &Tree, target: &str) {
         let kept: Vec<(MailboxKey, MailboxKey)> = before
             .subtree(path)
             .filter_map(|(old, node)| {
@@ -219,7 +219,6 @@ impl Account {
                 .state
                 .alias(&self.scope(), &shown.to_bytes(), &found.to_bytes());
         }
-        Ok(self.store.state.commit().await?)
     }
 
     /// Removes a folder, all below it and all objects in them.
@@ -294,7 +293,7 @@ impl Account {
         clippy::unused_self,
         reason = "reads like the other questions about an account"
     )]
-    fn is_system(&self, tree: &Tree, path: &str) -> bool {
+    pub(super) fn is_system(&self, tree: &Tree, path: &str) -> bool {
         tree.is_root(path) || tree.node(path).is_some_and(|node| node.mailbox.is_inbox())
     }
 
@@ -375,7 +374,7 @@ pub(super) fn mailbox_of(tree: &Tree, path: &str) -> Option<MailboxName> {
 }
 
 /// Whether the path is taken; INBOX is so in any case (RFC 9051 §5.1).
-fn exists(tree: &Tree, path: &str) -> bool {
+pub(super) fn exists(tree: &Tree, path: &str) -> bool {
     tree.node(path).is_some() || tree.is_root(path) || path.eq_ignore_ascii_case("/INBOX")
 }
 
@@ -398,7 +397,7 @@ pub(super) fn valid_name(name: &str) -> Result<(), Error> {
     if odd { Err(invalid("name")) } else { Ok(()) }
 }
 
-fn invalid(member: &str) -> Error {
+pub(super) fn invalid(member: &str) -> Error {
     Error::InvalidInput(member.to_owned())
 }
 

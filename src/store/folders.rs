@@ -68,6 +68,11 @@ impl Account {
         let mut attributes = self
             .folder_attributes(&tree, &[&path], &query.attributes)
             .await?;
+        drop(turn);
+        // An object that has just come from elsewhere is shown by the id it had there.
+        if !page.objects.is_empty() {
+            self.settled().await?;
+        }
         let name = path.rsplit('/').next().unwrap_or_default();
         let mut folder = nms::Folder {
             parent_folder: self.parent(&tree, &path).map(|parent| urls.folder(&parent)),
@@ -97,10 +102,10 @@ impl Account {
             });
         }
         if matches!(query.list, ListFilter::Objects | ListFilter::All) {
-            let objects = page
-                .objects
-                .into_iter()
-                .map(|id| reference(urls.object(&id), format!("{path}/{id}")));
+            let key = tree.node(&path).map(|node| &node.key);
+            let uids = page.objects.into_iter();
+            let ids = uids.filter_map(|uid| Some(self.object_text(key?, uid)));
+            let objects = ids.map(|id| reference(urls.object(&id), format!("{path}/{id}")));
             folder.objects = Some(nms::ObjectReferenceList {
                 object_reference: objects.collect(),
             });
@@ -300,10 +305,7 @@ impl Account {
                 (None, None) => None,
             };
         }
-        page.objects = uids
-            .into_iter()
-            .map(|uid| self.object_text(&node.key, uid))
-            .collect();
+        page.objects = uids;
         Ok(None)
     }
 
@@ -330,8 +332,8 @@ impl Account {
 struct Page {
     /// Paths.
     folders: Vec<String>,
-    /// Ids.
-    objects: Vec<String>,
+    /// UIDs.
+    objects: Vec<u32>,
     next: Option<Cursor>,
 }
 

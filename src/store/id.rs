@@ -69,6 +69,14 @@ impl MailboxKey {
         Self::Name(short_digest(name.as_bytes()), uid_validity)
     }
 
+    /// The UIDVALIDITY in it; 0 for a mailbox that could not be selected.
+    #[must_use]
+    pub fn validity(&self) -> u32 {
+        match self {
+            Self::UidValidity(value) | Self::MailboxId(_, value) | Self::Name(_, value) => *value,
+        }
+    }
+
     /// As bytes, for an id or as a key in the state.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -121,6 +129,26 @@ impl FolderId {
     }
 }
 
+impl ObjectId {
+    /// As bytes, for an id or the state: four more than those of a mailbox, so that neither is read as the other.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        [&self.mailbox.to_bytes()[..], &self.uid.to_be_bytes()].concat()
+    }
+
+    /// Back from bytes; `None` when they are none of ours.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (mailbox, uid) = bytes.split_at_checked(bytes.len().checked_sub(4)?)?;
+        let uid = u32::from_be_bytes(uid.try_into().ok()?);
+        // RFC 9051 §2.3.1.1: 0 is no UID, and no command may ask for it.
+        (uid != 0).then_some(Self {
+            mailbox: MailboxKey::from_bytes(mailbox)?,
+            uid,
+        })
+    }
+}
+
 impl Seal {
     /// For the box of that name in the store of that name.
     #[must_use]
@@ -153,23 +181,13 @@ impl Seal {
     /// Writes an object id.
     #[must_use]
     pub fn object(&self, id: &ObjectId) -> String {
-        self.write(
-            "object",
-            &[&id.mailbox.to_bytes()[..], &id.uid.to_be_bytes()].concat(),
-        )
+        self.write("object", &id.to_bytes())
     }
 
     /// Reads an object id; `None` when it was not made for this box.
     #[must_use]
     pub fn read_object(&self, text: &str) -> Option<ObjectId> {
-        let bytes = self.read("object", text)?;
-        let (mailbox, uid) = bytes.split_at_checked(bytes.len().checked_sub(4)?)?;
-        let uid = u32::from_be_bytes(uid.try_into().ok()?);
-        // RFC 9051 §2.3.1.1: 0 is no UID, and no command may ask for it.
-        (uid != 0).then_some(ObjectId {
-            mailbox: MailboxKey::from_bytes(mailbox)?,
-            uid,
-        })
+        ObjectId::from_bytes(&self.read("object", text)?)
     }
 
     /// Bytes with their check value, in URL-safe base64. `purpose` keeps one kind of thing from being read as another.
@@ -243,6 +261,8 @@ mod tests {
             prop_assert_eq!(Seal::new("cpm", "tel:+15550101").read_object(&text), None);
             prop_assert_eq!(Seal::new("cpmt", "el:+15550100").read_object(&text), None);
             prop_assert_eq!(seal.read_folder(&text), None);
+            prop_assert_eq!(MailboxKey::from_bytes(&seal.read_object(&text).unwrap().to_bytes()), None);
+            prop_assert_eq!(ObjectId::from_bytes(&mailbox.to_bytes()), None);
             let folder = FolderId::Mailbox(mailbox);
             prop_assert_eq!(seal.read_folder(&seal.folder(&folder)), Some(folder));
         }

@@ -1,4 +1,5 @@
-//! From an id to the mailbox it means now, and back: aliases first, then the tree, then a fresh tree.
+//! From an id to the mailbox it means now, and back: aliases first (`aliases`), then the tree, then a fresh tree.
+
 use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::MutexGuard, time::sleep};
@@ -19,6 +20,8 @@ use crate::imap::{
 /// Where an object is.
 #[derive(Debug, Clone)]
 pub(super) struct Located {
+    /// What it is known by.
+    pub(super) id: ObjectId,
     /// Path of its folder.
     pub(super) path: String,
     /// Id of its folder, as text.
@@ -90,42 +93,8 @@ impl Account {
             .map(|id| self.seal.folder(&id))
     }
 
-    /// The id an object is shown with.
-    pub(super) fn object_text(&self, key: &MailboxKey, uid: u32) -> String {
-        self.seal.object(&ObjectId {
-            mailbox: self.shown_key(key),
-            uid,
-        })
-    }
-
-    pub(super) fn shown_key(&self, found: &MailboxKey) -> MailboxKey {
-        let shown = self.store.state.shown(&self.scope(), &found.to_bytes());
-        shown
-            .and_then(|bytes| MailboxKey::from_bytes(&bytes))
-            .unwrap_or_else(|| found.clone())
-    }
-
-    /// What to look for in the tree; `None` when another folder has taken this key's place and is shown differently.
-    fn found_key(&self, shown: &MailboxKey) -> Option<MailboxKey> {
-        let bytes = shown.to_bytes();
-        if let Some(found) = self.store.state.found(&self.scope(), &bytes) {
-            return MailboxKey::from_bytes(&found);
-        }
-        let taken = self
-            .store
-            .state
-            .shown(&self.scope(), &bytes)
-            .is_some_and(|other| other != bytes);
-        (!taken).then(|| shown.clone())
-    }
-
-    /// Store and login: the scope of what the state remembers.
-    pub(super) fn scope(&self) -> String {
-        format!("{}/{}", self.store.name, self.login)
-    }
-
     /// Fetches from an object; `None` when its mailbox has no such message. When the tree at hand turns out to be old, a
-    /// fresh one is read once.
+    /// fresh one is read once; when it is on its way to another folder, it is looked for there.
     ///
     /// # Errors
     /// [`Error::NotFound`] when the id is none, or its mailbox is gone or another by now.
@@ -134,13 +103,32 @@ impl Account {
         id: &str,
         items: Arc<[Item]>,
     ) -> Result<(Located, Option<Fetch>), Error> {
-        let mut finding = self.finding(id)?;
+        let id = self.seal.read_object(id).ok_or(Error::NotFound)?;
+        let mut place = self.place_of(&id);
+        loop {
+            let outcome = self.read_where_it_is(&id, &items).await;
+            if !matches!(outcome, Ok((_, None)) | Err(Error::NotFound)) {
+                return outcome;
+            }
+            if !self.moved_since(&id, place.as_ref()).await? {
+                return outcome;
+            }
+            place = self.place_of(&id);
+        }
+    }
+
+    async fn read_where_it_is(
+        &self,
+        id: &ObjectId,
+        items: &Arc<[Item]>,
+    ) -> Result<(Located, Option<Fetch>), Error> {
+        let mut finding = self.finding(id.clone());
         loop {
             let located = finding.next(self).await?;
             let (mailbox, expected) = (&located.mailbox, &located.expected);
             let fetch = || {
                 self.pool
-                    .fetch(mailbox, expected, located.uid, Arc::clone(&items))
+                    .fetch(mailbox, expected, located.uid, Arc::clone(items))
             };
             let mut outcome = fetch().await;
             // RFC 5530 §3: it may have been expunged, and who asks again is told so.
@@ -162,7 +150,8 @@ impl Account {
     /// # Errors
     /// As for [`Self::read_object`].
     pub(super) async fn write_object(&self, id: &str) -> Result<(Located, Lease, Selected), Error> {
-        let mut finding = self.finding(id)?;
+        let id = self.seal.read_object(id).ok_or(Error::NotFound)?;
+        let mut finding = self.finding(id);
         loop {
             let located = finding.next(self).await?;
             let outcome = self
@@ -181,40 +170,42 @@ impl Account {
     /// [`Error::NotFound`] when its mailbox is gone.
     pub(super) async fn located_again(&self, located: &Located) -> Result<Located, Error> {
         let tree = self.fresh_tree().await?;
-        let object = ObjectId {
-            mailbox: self.shown_key(&located.key),
-            uid: located.uid,
-        };
-        self.locate(&tree, &object).ok_or(Error::NotFound)
+        self.locate(&tree, &located.id).ok_or(Error::NotFound)
     }
 
-    fn finding(&self, id: &str) -> Result<Finding<'_>, Error> {
-        let object = self.seal.read_object(id).ok_or(Error::NotFound)?;
-        Ok(Finding {
+    /// Looks for the mailbox of an object.
+    #[expect(
+        clippy::unused_self,
+        reason = "reads like the other questions about an account"
+    )]
+    pub(super) fn finding(&self, object: ObjectId) -> Finding<'_> {
+        Finding {
             object,
             trees: 0,
             lags: LAGS.iter(),
             turn: None,
             last: None,
             refused: None,
-        })
+        }
     }
 
     /// Where an object is according to a tree.
     pub(super) fn locate(&self, tree: &Tree, object: &ObjectId) -> Option<Located> {
-        let key = self.found_key(&object.mailbox)?;
+        let place = self.place_of(object)?;
+        let key = self.mailbox_of_place(&place.mailbox)?;
         let path = tree.path(&key)?;
         let Node {
             mailbox, expected, ..
         } = tree.node(path)?;
         let expected = expected.clone()?;
         Some(Located {
+            id: object.clone(),
             path: path.to_owned(),
             folder: self.folder_text(tree, path)?,
             mailbox: mailbox.clone(),
             expected,
             key,
-            uid: object.uid,
+            uid: place.uid,
         })
     }
 }
@@ -223,7 +214,7 @@ impl Account {
 const MOST_TREES: u8 = 8;
 
 /// Looking for the mailbox that an object's id means: in the tree at hand, then in a fresh one, then for as long as it moves.
-struct Finding<'a> {
+pub(super) struct Finding<'a> {
     object: ObjectId,
     /// Trees looked at.
     trees: u8,
@@ -242,7 +233,7 @@ impl<'a> Finding<'a> {
     ///
     /// # Errors
     /// Why there is nowhere left to look.
-    async fn next(&mut self, account: &'a Account) -> Result<Located, Error> {
+    pub(super) async fn next(&mut self, account: &'a Account) -> Result<Located, Error> {
         while self.trees < MOST_TREES {
             let fresh = self.trees > 0;
             if self.trees > 1 && self.turn.is_none() {
@@ -289,7 +280,7 @@ impl<'a> Finding<'a> {
     }
 
     /// What came of opening that mailbox; `None` when it was not to be had.
-    fn judge<T>(
+    pub(super) fn judge<T>(
         &mut self,
         located: Located,
         outcome: Result<Option<T>, imap::Error>,

@@ -103,6 +103,8 @@ impl Account {
         };
         let (account, urls) = (self.clone(), urls.clone());
         finish(task::spawn(async move {
+            // What is on its way to another folder is changed there.
+            account.settled().await?;
             Box::pin(account.change_named(&urls, &named, &work)).await
         }))
         .await

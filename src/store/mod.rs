@@ -5,6 +5,7 @@
 //! * What changes the store runs in a task of its own: a client that hangs up leaves nothing half-done.
 //! * Caches hold what IMAP promises never to change, or what is young enough; all are declared and bounded here.
 
+mod aliases;
 mod beginning;
 mod budget;
 mod bulk;
@@ -16,6 +17,7 @@ mod flags;
 mod folder_changes;
 mod folders;
 pub mod id;
+mod identity;
 mod letter;
 mod locate;
 mod many;
@@ -30,7 +32,9 @@ mod place;
 mod precondition;
 mod prove;
 mod refusal;
+mod relocation;
 mod removal;
+mod renumbered;
 mod search;
 mod sets;
 mod structure;
@@ -51,6 +55,7 @@ pub use letter::{Attachment, AttachmentBytes, EntityScan, FoundOf, Octets, needs
 pub use many::{Objects, Operation};
 pub use payload::Payload;
 pub use precondition::{Precondition, Revisions};
+pub use relocation::{Relocating, Relocation};
 pub use search::{asks_for_vanished, max_entries};
 
 use crate::{
@@ -119,6 +124,8 @@ struct Shared {
     proving: Proving,
     /// Folders are changed one request at a time.
     changing: tokio::sync::Mutex<()>,
+    /// Objects are copied and moved one request at a time. Who has both turns has taken this one first.
+    moving: tokio::sync::Mutex<()>,
     /// How mailbox names are put together, once asked.
     naming: OnceCell<Naming>,
 }
@@ -277,18 +284,21 @@ impl Store {
                     pool,
                     proving: Proving::default(),
                     changing: tokio::sync::Mutex::new(()),
+                    moving: tokio::sync::Mutex::new(()),
                     naming: OnceCell::new(),
                 })
             })
             .await;
         asked("accounts", known);
         self.prove(&shared, credentials).await?;
-        Ok(Account {
+        let account = Account {
             store: Arc::clone(self),
             login,
             pool: Arc::clone(&shared.pool),
             shared,
             seal: Seal::new(&self.name, box_id.as_str()),
-        })
+        };
+        account.finish_moves().await?;
+        Ok(account)
     }
 }

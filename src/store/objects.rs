@@ -99,10 +99,13 @@ impl Account {
         if hidden { Err(Error::NotFound) } else { Ok(()) }
     }
 
-    /// MODSEQ where there is one; else a counter that rises when the flags are others than those shown last.
+    /// MODSEQ where there is one, above whatever was shown before the object was moved; else a counter that rises when flags or place are
+    /// others than those shown last.
     pub(super) async fn last_mod_seq(&self, located: &Located, seen: &Seen) -> Result<u64, Error> {
+        let (scope, id) = (self.scope(), located.id.to_bytes());
+        let state = &self.store.state;
         if let Some(mod_seq) = seen.mod_seq {
-            return Ok(mod_seq);
+            return Ok(mod_seq.saturating_add(state.offset(&scope, &id)));
         }
         let mut flags: Vec<String> = seen
             .flags
@@ -112,11 +115,13 @@ impl Account {
             .map(|flag| flag.to_ascii_lowercase())
             .collect();
         flags.sort();
-        let mut entity = self.shown_key(&located.key).to_bytes();
-        entity.extend_from_slice(&located.uid.to_be_bytes());
-        let digest = fingerprint(flags.join(" ").as_bytes());
-        let state = &self.store.state;
-        Ok(state.last_mod_seq(&self.scope(), &entity, digest).await?)
+        let mut shown = flags.join(" ").into_bytes();
+        let parent = self.shown_key(&located.key);
+        if parent != located.id.mailbox {
+            shown.extend_from_slice(&parent.to_bytes());
+        }
+        let digest = fingerprint(&shown);
+        Ok(state.last_mod_seq(&scope, &id, digest).await?)
     }
 
     /// Flags and MODSEQ of an object in the session that will write, so that they are what the write meets.

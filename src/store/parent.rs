@@ -98,8 +98,28 @@ impl Account {
         }
     }
 
+    /// The folder of a URL, as it is.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] with the URL when it is unknown.
+    pub(super) async fn folder_of_url(
+        &self,
+        urls: &nms::Urls,
+        url: &str,
+    ) -> Result<(Arc<Tree>, String), Error> {
+        let unknown = || Error::InvalidInput(url.to_owned());
+        let id = urls.folder_id(url).ok_or_else(unknown)?;
+        let id = self.seal.read_folder(&id).ok_or_else(unknown)?;
+        let mut tree = self.tree().await?;
+        if self.folder_path(&tree, &id).is_none() {
+            tree = self.fresh_tree().await?;
+        }
+        let path = self.folder_path(&tree, &id).ok_or_else(unknown)?;
+        Ok((tree, path))
+    }
+
     /// The folder of a path, made and made selectable if need be.
-    async fn selectable(
+    pub(super) async fn selectable(
         &self,
         tree: &Tree,
         path: &str,
@@ -125,7 +145,12 @@ impl Account {
 
     /// Makes a folder and all that is missing above it. The folder itself comes first, so that a name which the store does not take
     /// leaves nothing behind.
-    async fn made(&self, before: &Tree, path: &str, given: &str) -> Result<Arc<Tree>, Error> {
+    pub(super) async fn made(
+        &self,
+        before: &Tree,
+        path: &str,
+        given: &str,
+    ) -> Result<Arc<Tree>, Error> {
         let levels = path.match_indices('/').skip(1).map(|(end, _)| &path[..end]);
         if levels.clone().count() >= MOST_LEVELS || path.len() > LONGEST_PATH {
             return Err(Error::InvalidInput(given.to_owned()));
@@ -235,7 +260,7 @@ fn is_open(tree: &Tree, path: &str) -> bool {
     tree.node(path).is_some_and(|node| node.expected.is_some())
 }
 
-fn target_in(tree: &Tree, path: &str, given: &str, makes: bool) -> Option<Target> {
+pub(super) fn target_in(tree: &Tree, path: &str, given: &str, makes: bool) -> Option<Target> {
     let Node {
         mailbox,
         expected,

@@ -208,6 +208,12 @@ impl Account {
             *located = self.located_again(located).await?;
             fetched = fetch(located.clone()).await;
         }
+        drop(turn);
+        let place = self.place_at(&located.key, located.uid);
+        if matches!(fetched, Ok(Some(None))) && self.moved_since(&located.id, Some(&place)).await? {
+            *located = self.located_again(located).await?;
+            fetched = fetch(located.clone()).await;
+        }
         Ok(fetched.map(Option::flatten))
     }
 }

@@ -28,7 +28,7 @@ use crate::{
 /// Header that finds a message again whose APPEND was not answered.
 pub(super) const NONCE: &str = "X-NMS-Nonce";
 /// When the store is asked, after a lost answer: a server may still be writing when its connection is gone.
-const LOOKS: [Duration; 5] = [
+pub(super) const LOOKS: [Duration; 5] = [
     Duration::ZERO,
     Duration::from_millis(100),
     Duration::from_millis(400),
@@ -36,7 +36,7 @@ const LOOKS: [Duration; 5] = [
     Duration::from_millis(2000),
 ];
 /// How long after it was sent a message may come to light: as long as all looks take.
-const SETTLED: TimeDelta = TimeDelta::milliseconds(3500);
+pub(super) const SETTLED: TimeDelta = TimeDelta::milliseconds(3500);
 /// How often what was not sent is sent anew.
 const ATTEMPTS: usize = 3;
 
@@ -315,7 +315,7 @@ impl Account {
     }
 
     /// Whether the store says that nothing more goes into the mailbox (RFC 9208 §4.1.2).
-    async fn is_full(&self, target: &Target, octets: u64) -> bool {
+    pub(super) async fn is_full(&self, target: &Target, octets: u64) -> bool {
         if !self
             .pool
             .capabilities()

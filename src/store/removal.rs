@@ -25,7 +25,8 @@ impl Account {
     pub async fn delete_object(&self, id: &str, precondition: Precondition) -> Result<(), Error> {
         let (account, id) = (self.clone(), id.to_owned());
         finish(task::spawn(async move {
-            Box::pin(account.delete_now(&id, &precondition)).await
+            let attempt = || Box::pin(account.delete_now(&id, &precondition));
+            account.where_it_is(&id, attempt).await
         }))
         .await
     }

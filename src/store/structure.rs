@@ -8,7 +8,7 @@ use chrono::{DateTime, FixedOffset};
 use super::{
     Account, Error,
     beginning::Beginning,
-    id::MailboxKey,
+    id::{MailboxKey, ObjectId},
     locate::Located,
     measure::asked,
     parts::{Part, content_type_of, encoding_of, virtual_part},
@@ -144,7 +144,7 @@ impl Account {
             Some(object) => {
                 self.store
                     .structures
-                    .get(&self.structure_key(&object.mailbox, object.uid))
+                    .get(&self.structure_key(&object))
                     .await
             }
             None => return Err(Error::NotFound),
@@ -168,7 +168,7 @@ impl Account {
         key: &MailboxKey,
         uid: u32,
     ) -> Option<Arc<Structure>> {
-        let key = self.structure_key(&self.shown_key(key), uid);
+        let key = self.structure_key(&self.id_of(self.place_at(key, uid)));
         let known = self.store.structures.get(&key).await;
         asked("structures", known.is_some());
         known
@@ -181,7 +181,7 @@ impl Account {
         fetch: Fetch,
     ) -> Result<Arc<Structure>, Error> {
         let structure = Arc::new(Box::pin(self.read_structure(located, fetch)).await?);
-        let key = self.structure_key(&self.shown_key(&located.key), located.uid);
+        let key = self.structure_key(&located.id);
         self.store
             .structures
             .insert(key, Arc::clone(&structure))
@@ -196,8 +196,9 @@ impl Account {
         Ok((located, Seen::of(fetch)?))
     }
 
-    fn structure_key(&self, mailbox: &MailboxKey, uid: u32) -> (String, MailboxKey, u32) {
-        (self.login.clone(), mailbox.clone(), uid)
+    /// By what it is known by, which a move leaves as it is.
+    fn structure_key(&self, id: &ObjectId) -> (String, MailboxKey, u32) {
+        (self.login.clone(), id.mailbox.clone(), id.uid)
     }
 
     async fn read_structure(

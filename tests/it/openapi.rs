@@ -15,10 +15,7 @@ use crate::{
 };
 
 /// Resources that are described and not there.
-const NOT_YET: &[(&str, &str)] = &[
-    ("POST", "/folders/operations/copyToFolder"),
-    ("POST", "/folders/operations/moveToFolder"),
-];
+const NOT_YET: &[(&str, &str)] = &[];
 /// The description itself, which is no resource of a box.
 const ITSELF: (&str, &str) = ("GET", "/openapi.yaml");
 const METHODS: [&str; 8] = [

@@ -227,13 +227,13 @@ fn a_file_that_cannot_be_used_is_2_and_says_why() {
     let transaction = database.begin_write().unwrap();
     let about: redb::TableDefinition<'_, &str, u64> = redb::TableDefinition::new("cpm-bridge");
     let mut table = transaction.open_table(about).unwrap();
-    table.insert("schema", 2).unwrap();
+    table.insert("schema", 3).unwrap();
     drop(table);
     transaction.commit().unwrap();
     drop(database);
     refused(
         &file,
-        "made by a newer version: it has schema 2, known is up to 1",
+        "made by a newer version: it has schema 3, known is up to 2",
     );
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();

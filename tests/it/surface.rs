@@ -7,6 +7,7 @@ mod creation;
 mod folders;
 mod objects;
 mod refusals;
+mod relocation;
 mod scene;
 mod search;
 mod twin;
@@ -42,6 +43,8 @@ const ASKED: &[(&str, &str, &str, &[Ask])] = &[
     ("POST", "/folders/operations/search", "post_folder_search", search::POST_FOLDER_SEARCH),
     ("GET", "/folders/operations/pathToId", "get_folder_path_to_id", folders::GET_PATH_TO_ID),
     ("POST", "/folders/operations/pathToId", "post_folder_path_to_id", folders::POST_PATH_TO_ID),
+    ("POST", "/folders/operations/copyToFolder", "copy_to_folder", relocation::COPY_TO_FOLDER),
+    ("POST", "/folders/operations/moveToFolder", "move_to_folder", relocation::MOVE_TO_FOLDER),
     ("GET", "/folders/{folder}", "get_folder", folders::GET_FOLDER),
     ("DELETE", "/folders/{folder}", "delete_folder", folders::DELETE_FOLDER),
     ("GET", "/folders/{folder}/folderName", "get_folder_name", folders::GET_FOLDER_NAME),

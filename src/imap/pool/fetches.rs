@@ -61,7 +61,7 @@ impl Wanted {
     /// Most messages of one batch.
     fn most(&self) -> usize {
         let bytes = self.items.iter().any(|item| match item {
-            Item::Partial(..) => true,
+            Item::Partial(..) | Item::HeaderFields(_) => true,
             Item::Fixed(_) | Item::ModSeq | Item::BinarySize(_) => false,
         });
         if bytes { MOST_WITH_BYTES } else { MOST }

@@ -1,13 +1,17 @@
-//! What the file holds, and how it is read and written. Schema 1:
+//! What the file holds, and how it is read and written. Schema 2:
 //!
 //! | table | key | value |
 //! |---|---|---|
 //! | `cpm-bridge` | `schema`, `reserved` | number of the schema, highest value that may have been given out |
 //! | `revisions` | key of the entity | digest, value |
 //! | `aliases` | key of what is shown | time in µs, key of what is found, shown, found |
+//! | `offsets` | key of what is shown | what its `lastModSeq` is above what the store counts, where it is |
+//! | `moves` | key of the move | time in µs, key of the account, id, from, to, (UIDNEXT, HIGHESTMODSEQ), objects |
 //! | `correlated` | key of the creation | time in µs, digest, nonce, folder, outcome (object, path) |
 //!
-//! Keys are those of `state::key`. A new schema gets the next number, and `load` a step from the one before.
+//! Keys are those of `state::key`. An object of a move takes 28 octets: UID, identity, last `lastModSeq`. Schema 1 had neither `offsets` nor
+//! `moves`; such a file is read, and has schema 2 from the first transaction on. A new schema gets the next number, and `load` a step from
+//! the one before.
 
 use std::sync::Arc;
 
@@ -19,14 +23,18 @@ use super::{
     open::OpenError,
 };
 use crate::state::{
-    Correlated, Outcome,
+    Correlated, Move, Moving, Outcome,
     key::Key,
-    records::{Alias, Records, first_counter, oldest},
+    records::{Alias, Intent, Records, first_counter, oldest},
     revisions::{HIGHEST, Shown},
 };
 
 /// The newest schema this version knows.
-const SCHEMA: u64 = 1;
+const SCHEMA: u64 = 2;
+/// The oldest one it reads.
+const OLDEST_SCHEMA: u64 = 1;
+/// Octets of an object of a move.
+const MOVING: usize = 28;
 
 type KeyBytes = &'static [u8; 16];
 type StoredOutcome = Option<(&'static [u8], &'static str)>;
@@ -38,10 +46,21 @@ type StoredCreation = (
     StoredOutcome,
 );
 type StoredAlias = (i64, KeyBytes, &'static [u8], &'static [u8]);
+type StoredMove = (
+    i64,
+    KeyBytes,
+    KeyBytes,
+    &'static [u8],
+    &'static [u8],
+    (u32, u64),
+    &'static [u8],
+);
 
 const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("cpm-bridge");
 const REVISIONS: TableDefinition<'_, KeyBytes, (u64, u64)> = TableDefinition::new("revisions");
 const ALIASES: TableDefinition<'_, KeyBytes, StoredAlias> = TableDefinition::new("aliases");
+const OFFSETS: TableDefinition<'_, KeyBytes, u64> = TableDefinition::new("offsets");
+const MOVES: TableDefinition<'_, KeyBytes, StoredMove> = TableDefinition::new("moves");
 const CORRELATED: TableDefinition<'_, KeyBytes, StoredCreation> =
     TableDefinition::new("correlated");
 
@@ -50,6 +69,8 @@ pub(super) struct Loaded {
     pub(super) records: Records,
     /// What the first transaction has to write: values reserved, and records removed that are too old or too many.
     pub(super) first: Batch,
+    /// Whether the schema is not the newest.
+    pub(super) is_old: bool,
 }
 
 /// Makes the tables in an empty file.
@@ -61,17 +82,30 @@ pub(super) fn prepare(database: &Database) -> Result<(), redb::Error> {
         about.insert("reserved", 0)?;
         transaction.open_table(REVISIONS)?;
         transaction.open_table(ALIASES)?;
+        transaction.open_table(OFFSETS)?;
+        transaction.open_table(MOVES)?;
         transaction.open_table(CORRELATED)?;
     }
     Ok(transaction.commit()?)
 }
 
-/// Whether a file is ours and of a schema that is known.
-pub(super) fn recognise(transaction: &ReadTransaction) -> Result<(), OpenError> {
+/// Makes a file of an older schema one of the newest; for one that was read.
+pub(super) fn upgrade(database: &Database) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    {
+        transaction.open_table(ABOUT)?.insert("schema", SCHEMA)?;
+        transaction.open_table(OFFSETS)?;
+        transaction.open_table(MOVES)?;
+    }
+    Ok(transaction.commit()?)
+}
+
+/// The schema of a file, if it is ours and the schema known.
+pub(super) fn recognise(transaction: &ReadTransaction) -> Result<u64, OpenError> {
     let about = transaction.open_table(ABOUT).map_err(redb::Error::from)?;
     let schema = about.get("schema").map_err(redb::Error::from)?;
     match schema.map(|schema| schema.value()) {
-        Some(SCHEMA) => Ok(()),
+        Some(known @ OLDEST_SCHEMA..=SCHEMA) => Ok(known),
         Some(found) if found > SCHEMA => Err(OpenError::Newer {
             found,
             known: SCHEMA,
@@ -83,7 +117,7 @@ pub(super) fn recognise(transaction: &ReadTransaction) -> Result<(), OpenError> 
 /// Reads everything.
 pub(super) fn load(database: &Database, now: DateTime<Utc>) -> Result<Loaded, OpenError> {
     let transaction = database.begin_read().map_err(redb::Error::from)?;
-    recognise(&transaction)?;
+    let schema = recognise(&transaction)?;
     let about = transaction.open_table(ABOUT).map_err(redb::Error::from)?;
     let reserved = about.get("reserved").map_err(redb::Error::from)?;
     let reserved = reserved
@@ -94,9 +128,13 @@ pub(super) fn load(database: &Database, now: DateTime<Utc>) -> Result<Loaded, Op
     let mut loaded = Loaded {
         records: Records::new(counter),
         first: Batch::reserving(counter),
+        is_old: schema < SCHEMA,
     };
     loaded.revisions(&transaction, reserved)?;
     loaded.aliases(&transaction)?;
+    if !loaded.is_old {
+        loaded.moves(&transaction)?;
+    }
     loaded.creations(&transaction, now)?;
     Ok(loaded)
 }
@@ -123,18 +161,50 @@ impl Loaded {
 
     fn aliases(&mut self, transaction: &ReadTransaction) -> Result<(), OpenError> {
         let table = transaction.open_table(ALIASES).map_err(redb::Error::from)?;
+        let offsets = match self.is_old {
+            true => None,
+            false => Some(transaction.open_table(OFFSETS).map_err(redb::Error::from)?),
+        };
         for entry in table.iter().map_err(redb::Error::from)? {
             let (key, stored) = entry.map_err(redb::Error::from)?;
             let (at, found_key, shown, found) = stored.value();
+            let offset = offsets.as_ref().map(|offsets| offsets.get(key.value()));
+            let offset = offset.transpose().map_err(redb::Error::from)?.flatten();
             let alias = Alias {
                 at,
                 found_key: *found_key,
                 shown: shown.to_vec(),
                 found: found.to_vec(),
+                offset: offset.map_or(0, |offset| offset.value()),
             };
             let forgotten = self.records.remember_alias(*key.value(), Arc::new(alias));
             self.first
                 .aliases
+                .extend(forgotten.into_iter().map(|key| (key, None)));
+        }
+        Ok(())
+    }
+
+    fn moves(&mut self, transaction: &ReadTransaction) -> Result<(), OpenError> {
+        let table = transaction.open_table(MOVES).map_err(redb::Error::from)?;
+        for entry in table.iter().map_err(redb::Error::from)? {
+            let (key, stored) = entry.map_err(redb::Error::from)?;
+            let (at, account, id, from, to, (uid_next, mod_seq), objects) = stored.value();
+            let intent = Intent {
+                account: *account,
+                moving: Move {
+                    id: *id,
+                    from: from.to_vec(),
+                    to: to.to_vec(),
+                    uid_next,
+                    mod_seq,
+                    objects: moving(objects).ok_or_else(|| damaged("a move"))?,
+                    at: DateTime::from_timestamp_micros(at).ok_or_else(|| damaged("a time"))?,
+                },
+            };
+            let forgotten = self.records.remember_move(*key.value(), Arc::new(intent));
+            self.first
+                .moves
                 .extend(forgotten.into_iter().map(|key| (key, None)));
         }
         Ok(())
@@ -196,9 +266,26 @@ pub(super) fn write(database: &Database, batch: &Batch) -> Result<(), redb::Erro
     }
     if !batch.aliases.is_empty() {
         let mut table = transaction.open_table(ALIASES)?;
+        let mut offsets = transaction.open_table(OFFSETS)?;
         for (key, alias) in &batch.aliases {
             match alias {
                 Some(alias) => drop(table.insert(key, stored_alias(alias))?),
+                None => drop(table.remove(key)?),
+            }
+            match alias.as_ref().filter(|alias| alias.offset > 0) {
+                Some(alias) => drop(offsets.insert(key, alias.offset)?),
+                None => drop(offsets.remove(key)?),
+            }
+        }
+    }
+    if !batch.moves.is_empty() {
+        let mut table = transaction.open_table(MOVES)?;
+        for (key, intent) in &batch.moves {
+            match intent {
+                Some(intent) => {
+                    let objects = stored_moving(&intent.moving.objects);
+                    drop(table.insert(key, stored_move(intent, &objects))?);
+                }
                 None => drop(table.remove(key)?),
             }
         }
@@ -217,6 +304,55 @@ pub(super) fn write(database: &Database, batch: &Batch) -> Result<(), redb::Erro
 
 fn stored_alias(alias: &Alias) -> (i64, &Key, &[u8], &[u8]) {
     (alias.at, &alias.found_key, &alias.shown, &alias.found)
+}
+
+type Intended<'a> = (
+    i64,
+    &'a Key,
+    &'a [u8; 16],
+    &'a [u8],
+    &'a [u8],
+    (u32, u64),
+    &'a [u8],
+);
+
+fn stored_move<'a>(intent: &'a Intent, objects: &'a [u8]) -> Intended<'a> {
+    let moving = &intent.moving;
+    (
+        moving.at.timestamp_micros(),
+        &intent.account,
+        &moving.id,
+        &moving.from,
+        &moving.to,
+        (moving.uid_next, moving.mod_seq),
+        objects,
+    )
+}
+
+fn stored_moving(objects: &[Moving]) -> Vec<u8> {
+    let octets = |object: &Moving| {
+        [
+            &object.uid.to_be_bytes()[..],
+            &object.identity,
+            &object.last_mod_seq.to_be_bytes(),
+        ]
+        .concat()
+    };
+    objects.iter().flat_map(octets).collect()
+}
+
+/// `None` when the octets are no objects.
+fn moving(octets: &[u8]) -> Option<Vec<Moving>> {
+    let (objects, rest) = octets.as_chunks::<MOVING>();
+    let object = |octets: &[u8; MOVING]| {
+        Some(Moving {
+            uid: u32::from_be_bytes(octets[..4].try_into().ok()?),
+            identity: octets[4..20].try_into().ok()?,
+            last_mod_seq: u64::from_be_bytes(octets[20..].try_into().ok()?),
+        })
+    };
+    let objects = objects.iter().map(object).collect();
+    rest.is_empty().then_some(objects).flatten()
 }
 
 type Creation<'a> = (

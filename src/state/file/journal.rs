@@ -5,7 +5,7 @@ use std::{collections::HashMap, mem, sync::Arc};
 use crate::state::{
     Correlated,
     key::Key,
-    records::Alias,
+    records::{Alias, Intent},
     revisions::{Change, HIGHEST, Shown},
 };
 
@@ -21,6 +21,7 @@ pub(super) struct Batch {
     pub(super) revisions: HashMap<Key, Write>,
     pub(super) aliases: HashMap<Key, Option<Arc<Alias>>>,
     pub(super) correlated: HashMap<Key, Option<Arc<Correlated>>>,
+    pub(super) moves: HashMap<Key, Option<Arc<Intent>>>,
     /// Values up to this may be given out once it is written.
     pub(super) reserved: Option<u64>,
     /// Whether it holds anything that is waited for.
@@ -45,7 +46,7 @@ impl Batch {
     }
 
     fn len(&self) -> usize {
-        self.revisions.len() + self.aliases.len() + self.correlated.len()
+        self.revisions.len() + self.aliases.len() + self.correlated.len() + self.moves.len()
     }
 
     fn is_empty(&self) -> bool {
@@ -142,6 +143,13 @@ impl Journal {
         }
     }
 
+    pub(super) fn moving(&mut self, key: Key, intent: Option<Arc<Intent>>) {
+        if self.has_room() {
+            self.pending.moves.insert(key, intent);
+            self.pending.awaited = true;
+        }
+    }
+
     /// Whether no restart can bring back a lower value for the key.
     pub(super) fn is_settled(&self, key: &Key, value: u64) -> bool {
         !self.lost
@@ -198,6 +206,10 @@ impl Journal {
         for (key, record) in &failed.correlated {
             let entry = self.pending.correlated.entry(*key);
             entry.or_insert_with(|| record.clone());
+        }
+        for (key, intent) in &failed.moves {
+            let entry = self.pending.moves.entry(*key);
+            entry.or_insert_with(|| intent.clone());
         }
         self.pending.reserved = self.pending.reserved.max(failed.reserved);
         self.pending.awaited |= failed.awaited;

@@ -25,7 +25,7 @@ use redb::Database;
 
 pub use open::{OpenError, check};
 
-use super::{Correlated, Error, Revision, State, key::key};
+use super::{Correlated, Error, Move, MoveId, Moved, Revision, State, key::key};
 use crate::clock;
 use open::Identity;
 use writer::Shared;
@@ -99,7 +99,7 @@ impl State for FileState {
 
     fn alias(&self, account: &str, shown: &[u8], found: &[u8]) {
         self.shared.change(|records, journal| {
-            for key in records.add_alias(account, shown, found, clock::now()) {
+            for key in records.add_alias(account, shown, found, 0, clock::now()) {
                 journal.alias(key, records.alias(&key).cloned());
             }
         });
@@ -111,6 +111,35 @@ impl State for FileState {
 
     fn shown(&self, account: &str, found: &[u8]) -> Option<Vec<u8>> {
         self.shared.read(|records| records.shown(account, found))
+    }
+
+    fn offset(&self, account: &str, shown: &[u8]) -> u64 {
+        self.shared.read(|records| records.offset(account, shown))
+    }
+
+    fn intend_move(&self, account: &str, moving: Move) {
+        self.shared.change(|records, journal| {
+            for key in records.intend_move(account, moving) {
+                journal.moving(key, records.intent(&key).cloned());
+            }
+        });
+    }
+
+    fn moves(&self, account: &str) -> Vec<Move> {
+        self.shared.read(|records| records.moves(account))
+    }
+
+    fn conclude_move(&self, account: &str, id: &MoveId, moved: &[Moved]) {
+        let move_key = key(account, id);
+        // Under one lock, and so in one transaction.
+        self.shared.change(|records, journal| {
+            for key in records.add_moved(account, moved, clock::now()) {
+                journal.alias(key, records.alias(&key).cloned());
+            }
+            if records.forget_move(&move_key) {
+                journal.moving(move_key, None);
+            }
+        });
     }
 
     fn correlated(&self, account: &str, name: &[u8]) -> Option<Correlated> {

@@ -37,7 +37,7 @@ pub enum OpenError {
     Foreign,
     /// It is a state file, and not as it was written.
     #[error(
-        "damaged ({0}); without it aliases of renamed folders are forgotten and counters start anew"
+        "damaged ({0}); without it aliases of what was renamed or moved are forgotten and counters start anew"
     )]
     Damaged(String),
     /// It cannot be opened, made or written.
@@ -68,7 +68,7 @@ pub fn check(path: &Path) -> Result<(), OpenError> {
             Err(error) => return Err(redb::Error::from(error).into()),
         };
         let transaction = redb::ReadableDatabase::begin_read(&database);
-        database::recognise(&transaction.map_err(redb::Error::from)?)
+        database::recognise(&transaction.map_err(redb::Error::from)?).map(drop)
     })
 }
 

@@ -19,7 +19,7 @@ use tokio::runtime;
 use super::*;
 use crate::state::{
     CORRELATED_FOR, records,
-    tests::{creation, in_file, outcome},
+    tests::{a_move, creation, in_file, moved, outcome},
 };
 
 fn path(directory: &tempfile::TempDir) -> PathBuf {
@@ -53,6 +53,9 @@ async fn everything_outlives_a_restart() {
     state.correlate("a", b"intent", creation("other"));
     state.correlate("a", b"failed", creation("third"));
     state.forget_correlated("a", b"failed");
+    state.intend_move("a", a_move(1));
+    state.intend_move("a", a_move(2));
+    state.conclude_move("a", &[2; 16], &[moved(b"object", b"there", 1 << 40)]);
     drop(state);
 
     let state = in_file(&file).await;
@@ -65,6 +68,80 @@ async fn everything_outlives_a_restart() {
     assert_eq!(state.correlated("a", b"done"), Some(done));
     assert_eq!(state.correlated("a", b"intent").unwrap().nonce, "other");
     assert_eq!(state.correlated("a", b"failed"), None);
+    let left = state.moves("a");
+    assert_eq!(left.len(), 1);
+    let expected = Move {
+        at: left[0].at,
+        ..a_move(1)
+    };
+    assert_eq!(left, [expected]);
+    assert_eq!(state.found("a", b"object").as_deref(), Some(&b"there"[..]));
+    assert_eq!(state.offset("a", b"object"), 1 << 40);
+    state.conclude_move("a", &[1; 16], &[moved(b"object", b"here", 0)]);
+    drop(state);
+
+    let state = in_file(&file).await;
+    assert_eq!(state.moves("a"), []);
+    assert_eq!(state.offset("a", b"object"), 0);
+}
+
+const OFFSETS: TableDefinition<'_, &[u8; 16], u64> = TableDefinition::new("offsets");
+type StoredMove = (
+    i64,
+    &'static [u8; 16],
+    &'static [u8; 16],
+    &'static [u8],
+    &'static [u8],
+    (u32, u64),
+    &'static [u8],
+);
+const MOVES: TableDefinition<'_, &[u8; 16], StoredMove> = TableDefinition::new("moves");
+
+#[tokio::test]
+async fn a_file_of_schema_1_is_read_and_becomes_one_of_schema_2() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = path(&directory);
+    let state = in_file(&file).await;
+    state.alias("a", b"first", b"second");
+    drop(state);
+    let database = Database::open(&file).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let about: TableDefinition<'_, &str, u64> = TableDefinition::new("cpm-bridge");
+    let mut table = transaction.open_table(about).unwrap();
+    table.insert("schema", 1).unwrap();
+    drop(table);
+    assert!(transaction.delete_table(OFFSETS).unwrap());
+    assert!(transaction.delete_table(MOVES).unwrap());
+    transaction.commit().unwrap();
+    drop(database);
+
+    assert_eq!(check(&file), Ok(()));
+    let state = in_file(&file).await;
+    assert_eq!(state.found("a", b"first").as_deref(), Some(&b"second"[..]));
+    state.intend_move("a", a_move(1));
+    drop(state);
+    let state = in_file(&file).await;
+    assert_eq!(state.moves("a").len(), 1);
+}
+
+#[tokio::test]
+async fn a_move_that_is_none_is_damage() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = path(&directory);
+    for objects in [&[0; 27][..], &[0; 29]] {
+        drop(in_file(&file).await);
+        let database = Database::open(&file).unwrap();
+        let transaction = database.begin_write().unwrap();
+        let mut table = transaction.open_table(MOVES).unwrap();
+        let stored = (0, &[1; 16], &[2; 16], &b"x"[..], &b"y"[..], (1, 1), objects);
+        table.insert(&[3; 16], stored).unwrap();
+        drop(table);
+        transaction.commit().unwrap();
+        drop(database);
+        let damaged = OpenError::Damaged("a move".to_owned());
+        assert_eq!(refusal(&file).await, damaged);
+        fs::remove_file(&file).unwrap();
+    }
 }
 
 #[tokio::test]
@@ -196,7 +273,7 @@ async fn a_file_of_a_newer_version_is_named_as_such() {
     drop(in_file(&file).await);
     let about: TableDefinition<'_, &str, u64> = TableDefinition::new("cpm-bridge");
     for (schema, refused) in [
-        (7, OpenError::Newer { found: 7, known: 1 }),
+        (7, OpenError::Newer { found: 7, known: 2 }),
         (0, OpenError::Foreign),
     ] {
         let database = Database::open(&file).unwrap();

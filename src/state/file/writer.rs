@@ -83,6 +83,9 @@ fn load(
     (database, identity): (Database, Identity),
 ) -> Result<(Database, Shared, Identity), OpenError> {
     let loaded = database::load(&database, clock::now())?;
+    if loaded.is_old {
+        database::upgrade(&database)?;
+    }
     database::write(&database, &loaded.first)?;
     let inner = Inner {
         records: loaded.records,

@@ -58,7 +58,13 @@ impl Account {
         for some in warm.chunks(WARM) {
             for (uid, fetch) in self.fetch_in(folder, some, &changing).await? {
                 if let (Some(structure), Some(seen)) = (known.remove(&uid), Seen::new(fetch)) {
-                    hits.insert(uid, hit(folder, uid, structure, seen));
+                    let located = self.located_in(folder, uid);
+                    let hit = Hit {
+                        located,
+                        structure,
+                        seen,
+                    };
+                    hits.insert(uid, hit);
                 }
             }
         }
@@ -73,6 +79,14 @@ impl Account {
         Ok(uids.iter().filter_map(|uid| hits.remove(uid)).collect())
     }
 
+    fn located_in(&self, folder: &Folder, uid: u32) -> Located {
+        Located {
+            id: self.id_of(self.place_at(&folder.at.key, uid)),
+            uid,
+            ..folder.at.clone()
+        }
+    }
+
     async fn read_cold(
         &self,
         folder: &Folder,
@@ -83,10 +97,7 @@ impl Account {
             return Ok(None);
         };
         let fetch = std::mem::take(&mut seen.fetch);
-        let mut located = Located {
-            uid,
-            ..folder.at.clone()
-        };
+        let mut located = self.located_in(folder, uid);
         match self.structure_of(&mut located, fetch).await {
             Ok(structure) => Ok(Some(Hit {
                 located,
@@ -125,17 +136,5 @@ impl Account {
         let texts = self.texts(&mut hit.located, &structure).await?;
         known.texts = Some(&texts);
         Ok(is_meant(query, &known).unwrap_or(false))
-    }
-}
-
-fn hit(folder: &Folder, uid: u32, structure: Arc<Structure>, seen: Seen) -> Hit {
-    let located = Located {
-        uid,
-        ..folder.at.clone()
-    };
-    Hit {
-        located,
-        structure,
-        seen,
     }
 }

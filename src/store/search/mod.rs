@@ -61,14 +61,19 @@ impl Account {
             .then(|| known.unwrap_or_else(|| census.snapshot(&tree)));
         let folders = self.folders_in(&tree, &scope, &census);
         let after = cursor.as_ref().map(|cursor| &cursor.position);
-        let page = if query.sort.is_empty() {
+        let mut page = if query.sort.is_empty() {
             self.walk(&query, folders, after, room).await?
         } else {
             self.walk_sorted(&query, folders, after, room).await?
         };
         let mut object = Vec::with_capacity(page.hits.len());
-        for hit in &page.hits {
-            let id = self.object_text(&hit.located.key, hit.located.uid);
+        if !page.hits.is_empty() {
+            // An object that has just come from elsewhere is shown by the id it had there.
+            self.settled().await?;
+        }
+        for hit in &mut page.hits {
+            hit.located.id = self.id_of(self.place_at(&hit.located.key, hit.located.uid));
+            let id = self.seal.object(&hit.located.id);
             let shown = self.shown(urls, &id, &hit.located, &hit.structure, &hit.seen);
             object.push(shown.await?);
         }

@@ -145,7 +145,7 @@ impl Plan {
             Token::Word(word) => command.atom(word),
             Token::Text(text) => command.string(text),
             Token::Keyword(flag) => command.keyword(flag),
-            Token::From(uid) => command.atom("UID").uids(&UidSet::from(*uid)),
+            Token::From(uid) => command.atom("UID").uids(&UidSet::from_on(*uid)),
         };
         self.tokens.iter().fold(command, add)
     }

@@ -146,6 +146,7 @@ impl Account {
                     })
                 }),
                 at: Located {
+                    id: self.id_of(self.place_at(&node.key, 0)),
                     path: path.to_owned(),
                     folder: self.folder_text(tree, path)?,
                     mailbox: node.mailbox.clone(),

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     nms::{self, SelectionCriteria},
-    store::{Account, Error},
+    store::{Account, Error, id::MailboxKey},
 };
 
 /// Messages looked at together.
@@ -50,7 +50,10 @@ impl Account {
                     .await?;
             }
         }
-        Ok(selected)
+        // As for a list of them: what has just come from elsewhere has the id it had there.
+        self.settled().await?;
+        let ids = selected.iter();
+        Ok(ids.map(|(key, uid)| self.object_text(key, *uid)).collect())
     }
 
     async fn select_in(
@@ -59,7 +62,7 @@ impl Account {
         folder: &mut Folder,
         most: usize,
         looked_at: &mut usize,
-        selected: &mut Vec<String>,
+        selected: &mut Vec<(MailboxKey, u32)>,
     ) -> Result<(), Error> {
         let candidates = self.candidates(folder, query, None).await?;
         let too_many = || Error::InvalidInput("selectionCriteria".to_owned());
@@ -68,7 +71,7 @@ impl Account {
                 return Err(too_many());
             }
             let ids = candidates.uids.iter();
-            selected.extend(ids.map(|uid| self.object_text(&folder.at.key, *uid)));
+            selected.extend(ids.map(|uid| (folder.at.key.clone(), *uid)));
             return Ok(());
         }
         let worth = self
@@ -86,7 +89,7 @@ impl Account {
                 if selected.len() == most {
                     return Err(too_many());
                 }
-                selected.push(self.object_text(&hit.located.key, hit.located.uid));
+                selected.push((hit.located.key, hit.located.uid));
             }
         }
         Ok(())

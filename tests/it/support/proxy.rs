@@ -99,7 +99,7 @@ impl Proxy {
         Self::listen("127.0.0.1:0".parse().unwrap(), server, record, &[]).await
     }
 
-    /// The same, and the server seems to lack these capabilities; without UIDPLUS it does not say APPENDUID either.
+    /// The same, and the server seems to lack these capabilities; without UIDPLUS it does not say APPENDUID and COPYUID either.
     pub(crate) async fn hiding(server: SocketAddr, capabilities: &[&str]) -> Self {
         let free = "127.0.0.1:0".parse().unwrap();
         Self::listen(free, server, None, capabilities).await
@@ -113,7 +113,10 @@ impl Proxy {
     ) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let uids = hidden.contains(&"UIDPLUS").then_some("APPENDUID");
+        let uids: &[&str] = match hidden.contains(&"UIDPLUS") {
+            true => &["APPENDUID", "COPYUID"],
+            false => &[],
+        };
         let masked = |word: &&str| (word.as_bytes().to_vec(), vec![b'X'; word.len()]);
         let shared = Arc::new(Shared {
             fault: watch::Sender::default(),
@@ -122,7 +125,7 @@ impl Proxy {
             held: AtomicU32::default(),
             released: watch::Sender::default(),
             record,
-            hidden: hidden.iter().chain(&uids).map(masked).collect(),
+            hidden: hidden.iter().chain(uids).map(masked).collect(),
         });
         let all = Arc::clone(&shared);
         let listening = task::spawn(async move {

@@ -358,10 +358,10 @@ impl Scene {
         }
     }
 
-    /// An object is named by what it was when it was first seen.
+    /// What was made is named by what it was when it was first seen; a folder alone is `new`.
     fn remember_made(&mut self, reference: &Value, name: &str) {
         if let Some(url) = reference["resourceURL"].as_str()
-            && url.contains("/objects/")
+            && (url.contains("/objects/") || name != "made")
             && !self.names.iter().any(|(_, known)| *known == id(url))
         {
             self.rename(name, &id(url));

@@ -1,0 +1,92 @@
+//! From an id to where the thing is that it names, and back, where that is no longer the place it was made of.
+//!
+//! * A folder's alias leads from the key it is shown with to the key it is found with.
+//! * An object's alias leads from the id it is shown with to its place: its UID, and its mailbox by the key which that is *shown* with, so
+//!   that a folder takes its objects along, whichever was moved or renamed first. Where UIDVALIDITY is another than in that key, UIDs
+//!   are others too (Courier gives a mailbox that is renamed new ones): the place has the key as it is found, and what was there before
+//!   has aliases, each object its own (`renumbered`).
+//! * Nothing is known by two ids: what an alias leads to cannot be asked for by an id made of its place.
+//! * An id that lives by an alias dies with it; the oldest are forgotten when there are too many (`state`).
+
+use super::{
+    Account,
+    id::{MailboxKey, ObjectId},
+};
+
+impl Account {
+    /// Store and login: the scope of what the state remembers.
+    pub(super) fn scope(&self) -> String {
+        format!("{}/{}", self.store.name, self.login)
+    }
+
+    /// The key a mailbox is shown with.
+    pub(super) fn shown_key(&self, found: &MailboxKey) -> MailboxKey {
+        let shown = self.store.state.shown(&self.scope(), &found.to_bytes());
+        shown
+            .and_then(|bytes| MailboxKey::from_bytes(&bytes))
+            .unwrap_or_else(|| found.clone())
+    }
+
+    /// What to look for in the tree; `None` when another folder has taken this key's place and is shown differently.
+    pub(super) fn found_key(&self, shown: &MailboxKey) -> Option<MailboxKey> {
+        MailboxKey::from_bytes(&self.found_bytes(shown.to_bytes())?)
+    }
+
+    /// The place of a message.
+    pub(super) fn place_at(&self, key: &MailboxKey, uid: u32) -> ObjectId {
+        ObjectId {
+            mailbox: self.place_key(key),
+            uid,
+        }
+    }
+
+    /// What a mailbox is called in the places of its messages.
+    pub(super) fn place_key(&self, found: &MailboxKey) -> MailboxKey {
+        let shown = self.shown_key(found);
+        if shown.validity() == found.validity() {
+            shown
+        } else {
+            found.clone()
+        }
+    }
+
+    /// What to look for in the tree for a place; `None` when its UIDs are of another time, or its mailbox is called otherwise in places.
+    pub(super) fn mailbox_of_place(&self, called: &MailboxKey) -> Option<MailboxKey> {
+        let found = self.store.state.found(&self.scope(), &called.to_bytes());
+        let found = match found {
+            Some(bytes) => MailboxKey::from_bytes(&bytes)?,
+            None => called.clone(),
+        };
+        (self.place_key(&found) == *called).then_some(found)
+    }
+
+    /// The id that the object of a place is shown with.
+    pub(super) fn id_of(&self, place: ObjectId) -> ObjectId {
+        let shown = self.store.state.shown(&self.scope(), &place.to_bytes());
+        shown
+            .and_then(|bytes| ObjectId::from_bytes(&bytes))
+            .unwrap_or(place)
+    }
+
+    /// The place of the object that is shown with an id; `None` when another is there that is shown differently.
+    pub(super) fn place_of(&self, id: &ObjectId) -> Option<ObjectId> {
+        ObjectId::from_bytes(&self.found_bytes(id.to_bytes())?)
+    }
+
+    /// The id an object is shown with, as text.
+    pub(super) fn object_text(&self, key: &MailboxKey, uid: u32) -> String {
+        self.seal.object(&self.id_of(self.place_at(key, uid)))
+    }
+
+    fn found_bytes(&self, shown: Vec<u8>) -> Option<Vec<u8>> {
+        if let Some(found) = self.store.state.found(&self.scope(), &shown) {
+            return Some(found);
+        }
+        let taken = self
+            .store
+            .state
+            .shown(&self.scope(), &shown)
+            .is_some_and(|other| other != shown);
+        (!taken).then_some(shown)
+    }
+}
