@@ -4,6 +4,7 @@ mod change;
 mod criteria;
 mod folders;
 mod hostile;
+mod meanwhile;
 mod numbers;
 mod oracle;
 mod others;

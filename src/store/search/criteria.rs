@@ -138,6 +138,21 @@ impl Query {
             .any(|criterion| matches!(criterion, Criterion::CreatedObjects(_)))
     }
 
+    /// Whether dates, UIDs and paths are all that has to be known of an object.
+    pub(super) fn needs_dates_alone(&self) -> bool {
+        self.criteria.iter().all(|criterion| match criterion {
+            Criterion::Everything
+            | Criterion::Date(..)
+            | Criterion::CreatedObjects(_)
+            | Criterion::Below(_) => true,
+            Criterion::Attribute { .. }
+            | Criterion::AllTextAttributes(_)
+            | Criterion::WholeWord(_)
+            | Criterion::Flag(..)
+            | Criterion::Party(_) => false,
+        })
+    }
+
     /// Whether it asks for dates.
     pub(super) fn asks_for_dates(&self) -> bool {
         self.criteria

@@ -1,7 +1,8 @@
 //! The second that each object of a folder shows as its `Date`: the Date header if it is valid, else INTERNALDATE (product: Date). Servers
 //! sort and search by dates as they read them; here they are read in one way.
 //!
-//! A date never changes (RFC 9051 §2.3.1.1), so it is read once, many by one command, and kept for as long as there is room.
+//! A date never changes (RFC 9051 §2.3.1.1), so it is read once, many by one command, and kept for as long as there is room. Where STATUS
+//! says that no message has come and none has gone since all dates of a folder were read, nothing has to be asked at all.
 
 use std::sync::Arc;
 
@@ -24,6 +25,18 @@ const DATE: SectionName = SectionName::Fields("DATE");
 pub(in crate::store) struct Dates {
     uids: Vec<u32>,
     seconds: Vec<i64>,
+    /// What STATUS said while these were all messages there were. No UID is given twice, so whoever hears the same again knows that these
+    /// are still all.
+    whole: Option<Counted>,
+}
+
+/// What tells that a mailbox has the messages it had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counted {
+    /// The UID that the next message was to get.
+    pub(super) uid_next: u32,
+    /// How many there were.
+    pub(super) messages: u32,
 }
 
 /// No date at all.
@@ -42,17 +55,63 @@ impl Dates {
         200 + 12 * self.uids.len()
     }
 
+    /// The UIDs, newest first, if these are all messages of a mailbox of which that is said.
+    pub(super) fn all(&self, counted: Counted) -> Option<Vec<u32>> {
+        let same = self.whole == Some(counted);
+        same.then(|| self.uids.iter().rev().copied().collect())
+    }
+
+    /// Only these, which are all there are as far as that is consistent with what was said of the mailbox before they were found.
+    fn only(&self, uids: &[u32], counted: Counted) -> Option<Self> {
+        let newest = uids.iter().max().copied().unwrap_or_default();
+        let count = u32::try_from(uids.len()).ok()?;
+        if count != counted.messages || newest >= counted.uid_next {
+            return None;
+        }
+        let dates = |uid: &u32| {
+            let at = self.uids.binary_search(uid).ok()?;
+            Some((*uid, *self.seconds.get(at)?))
+        };
+        let dates: Option<Vec<(u32, i64)>> = uids.iter().map(dates).collect();
+        Some(Self {
+            whole: Some(counted),
+            ..Self::default().and(dates?)
+        })
+    }
+
     /// With more of them.
     fn and(&self, mut more: Vec<(u32, i64)>) -> Self {
         more.extend(self.uids.iter().copied().zip(self.seconds.iter().copied()));
         more.sort_unstable();
         more.dedup_by_key(|(uid, _)| *uid);
         let (uids, seconds) = more.into_iter().unzip();
-        Self { uids, seconds }
+        Self {
+            uids,
+            seconds,
+            whole: None,
+        }
     }
 }
 
 impl Account {
+    /// All messages of a folder with their dates, without asking for them; `None` when that cannot be.
+    pub(super) async fn known_dates(&self, folder: &Folder) -> Option<(Vec<u32>, Arc<Dates>)> {
+        let key = (self.login.clone(), folder.at.key.clone());
+        let dates = self.store.dates.get(&key).await?;
+        let uids = dates.all(folder.counted?)?;
+        asked("dates", true);
+        Some((uids, dates))
+    }
+
+    /// Remembers that these were all messages of a folder.
+    pub(super) async fn are_all(&self, folder: &Folder, uids: &[u32], dates: &Dates) {
+        let whole = folder.counted.and_then(|counted| dates.only(uids, counted));
+        if let Some(whole) = whole {
+            let key = (self.login.clone(), folder.at.key.clone());
+            self.store.dates.insert(key, Arc::new(whole)).await;
+        }
+    }
+
     /// The dates of these messages, beside others of that folder; of what is gone nothing is said.
     pub(super) async fn dates(
         &self,
@@ -119,5 +178,22 @@ mod tests {
         let all: Vec<_> = [3, 4, 5, 7].map(|uid| dates.of(uid)).into();
         assert_eq!(all, [Some(None), None, Some(Some(50)), Some(Some(70))]);
         assert_eq!(dates.uids.len(), 3);
+    }
+
+    #[test]
+    fn all_messages_are_known_while_none_comes_and_none_goes() {
+        let dates = Dates::default().and(vec![(3, 30), (5, 50), (7, 70)]);
+        let counted = |uid_next, messages| Counted { uid_next, messages };
+        assert_eq!(dates.all(counted(8, 3)), None, "nobody said so");
+        // 3 has gone before these were found.
+        let whole = dates.only(&[7, 5], counted(8, 2)).unwrap();
+        assert_eq!(whole.all(counted(8, 2)), Some(vec![7, 5]));
+        assert_eq!(whole.all(counted(9, 2)), None);
+        assert_eq!(whole.all(counted(8, 1)), None);
+        // One came, or went, between the count and the search.
+        assert!(dates.only(&[7, 5], counted(8, 3)).is_none());
+        assert!(dates.only(&[7, 5], counted(7, 2)).is_none());
+        assert!(dates.only(&[7, 6], counted(8, 2)).is_none(), "no date");
+        assert_eq!(whole.and(vec![(9, 90)]).all(counted(8, 2)), None);
     }
 }

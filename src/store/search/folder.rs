@@ -7,6 +7,7 @@ use tracing::warn;
 
 use super::{
     criteria::Query,
+    dates::Counted,
     plan::{Place, Plan},
 };
 use crate::{
@@ -30,8 +31,8 @@ pub(super) struct Folder {
     pub(super) path: String,
     /// Where it is; the UID means nothing.
     pub(super) at: Located,
-    /// The UID that its next message was to get a moment ago, where that is known.
-    pub(super) uid_next: Option<u32>,
+    /// What was said of it a moment ago, where it was asked.
+    pub(super) counted: Option<Counted>,
 }
 
 /// What a folder has that may be meant.
@@ -41,6 +42,8 @@ pub(super) struct Candidates {
     pub(super) uids: Vec<u32>,
     /// Whether all of them are meant, as far as the store knows.
     pub(super) exact: bool,
+    /// Whether these are all messages there are.
+    pub(super) all: bool,
 }
 
 /// How often a folder that was not to be had is tried again.
@@ -65,7 +68,7 @@ impl Folder {
             path: &self.path,
             key: &self.at.key,
             flags,
-            uid_next: self.uid_next,
+            uid_next: self.counted.map(|counted| counted.uid_next),
         }
     }
 
@@ -105,16 +108,18 @@ impl Account {
                 if hides {
                     command = command.atom("UNDELETED");
                 }
-                Some((plan.add_to(command), plan.exact))
+                let all = below.is_none() && !hides && plan.is_for_all();
+                Some((plan.add_to(command), (plan.exact, all)))
             };
             let (mailbox, expected) = (&folder.at.mailbox, &folder.at.expected);
             let outcome = self.pool.search_in(mailbox, expected, command).await;
             let refusal = match outcome {
                 Ok(Some(None)) => return Ok(Candidates::default()),
-                Ok(Some(Some((completion, exact)))) => {
+                Ok(Some(Some((completion, (exact, all))))) => {
                     return Ok(Candidates {
                         uids: newest_first(found(completion.untagged), below),
                         exact,
+                        all,
                     });
                 }
                 Ok(None) => None,

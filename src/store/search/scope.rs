@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use super::{created::Snapshot, folder::Folder};
+use super::{created::Snapshot, dates::Counted, folder::Folder};
 use crate::{
     imap::{
         self, Command, MailboxName,
@@ -139,7 +139,12 @@ impl Account {
             }
             Some(Folder {
                 path: path.to_owned(),
-                uid_next: status.and_then(|status| status.uid_next),
+                counted: status.and_then(|status| {
+                    Some(Counted {
+                        uid_next: status.uid_next?,
+                        messages: status.messages?,
+                    })
+                }),
                 at: Located {
                     id: self.id_of(self.place_at(&node.key, 0)),
                     path: path.to_owned(),

@@ -21,7 +21,10 @@ use super::{
     matching::{Known, is_meant},
     order::{Key, Position, by_date, keys},
 };
-use crate::store::{Account, Error};
+use crate::{
+    config::DeletedObjects,
+    store::{Account, Error},
+};
 
 /// Messages that one request looks at.
 const MOST_LOOKED_AT: usize = 2000;
@@ -125,44 +128,73 @@ impl Account {
             let below = after
                 .filter(|after| after.path == folder.path)
                 .map(|after| after.uid);
-            let candidates = self.candidates(&mut folder, query, below).await?;
-            let exact = candidates.exact;
-            let mut left = &candidates.uids[..];
-            while !left.is_empty() {
-                let want = room - page.hits.len();
-                let together = if exact { want } else { want.max(TOGETHER) };
-                let ahead = left.split_at(left.len().min(DATES_AHEAD.max(together))).0;
-                let some = self
-                    .worth_a_look(query, &mut folder, ahead, together)
-                    .await?;
-                let mut last = some.last;
-                let hits = self.look_at(&mut folder, &some.uids).await?;
-                allowance.looked_at(some.uids.len().max(1));
-                for mut hit in hits {
-                    let uid = hit.located.uid;
-                    if self.is_hit(query, &folder.path, &mut hit).await? {
-                        page.hits.push(hit);
-                        if page.hits.len() == room {
-                            last = uid;
-                            break;
-                        }
-                    }
-                }
-                left = &left[left.partition_point(|uid| *uid >= last)..];
-                let full = page.hits.len() == room;
-                if full || (allowance.is_used_up() && !left.is_empty()) {
-                    let more = !left.is_empty() || folders.peek().is_some();
-                    page.next = more.then(|| at(&folder.path, last));
-                    return Ok(page);
-                }
+            let stopped = self
+                .walk_in(
+                    query,
+                    &mut folder,
+                    below,
+                    room,
+                    &mut allowance,
+                    &mut page.hits,
+                )
+                .await?;
+            let more = folders.peek().is_some();
+            if let Some(stopped) = stopped {
+                let more = more || stopped.left;
+                page.next = more.then(|| at(&folder.path, stopped.last));
+                return Ok(page);
             }
             allowance.folders -= 1;
-            if allowance.is_used_up() && folders.peek().is_some() {
+            if allowance.is_used_up() && more {
                 page.next = Some(at(&folder.path, 0));
                 return Ok(page);
             }
         }
         Ok(page)
+    }
+
+    /// The objects of one folder; where it stopped, when the page is full or nothing more may be looked at.
+    async fn walk_in(
+        &self,
+        query: &Query,
+        folder: &mut Folder,
+        below: Option<u32>,
+        room: usize,
+        allowance: &mut Allowance,
+        found: &mut Vec<Hit>,
+    ) -> Result<Option<Stopped>, Error> {
+        let candidates = self.candidates(folder, query, below).await?;
+        let mut left = &candidates.uids[..];
+        while !left.is_empty() {
+            let want = room - found.len();
+            let together = if candidates.exact {
+                want
+            } else {
+                want.max(TOGETHER)
+            };
+            let ahead = left.split_at(left.len().min(DATES_AHEAD.max(together))).0;
+            let some = self.worth_a_look(query, folder, ahead, together).await?;
+            let mut last = some.last;
+            let hits = self.look_at(folder, &some.uids).await?;
+            allowance.looked_at(some.uids.len().max(1));
+            for mut hit in hits {
+                let uid = hit.located.uid;
+                if self.is_hit(query, &folder.path, &mut hit).await? {
+                    found.push(hit);
+                    if found.len() == room {
+                        last = uid;
+                        break;
+                    }
+                }
+            }
+            left = &left[left.partition_point(|uid| *uid >= last)..];
+            let stops = allowance.is_used_up() && !left.is_empty();
+            if found.len() == room || stops {
+                let left = !left.is_empty();
+                return Ok(Some(Stopped { last, left }));
+            }
+        }
+        Ok(None)
     }
 
     /// The first candidates whose dates do not speak against them, where the query asks for dates.
@@ -231,8 +263,24 @@ impl Account {
         folder: &mut Folder,
         at: usize,
     ) -> Result<Vec<Entry>, Error> {
-        let candidates = self.candidates(folder, query, None).await?;
-        let dates = self.dates(folder, &candidates.uids).await?;
+        let alone = query.needs_dates_alone();
+        let hides = self.store.objects.deleted != DeletedObjects::Show;
+        let known = if alone && !hides {
+            self.known_dates(folder).await
+        } else {
+            None
+        };
+        let (uids, dates) = match known {
+            Some(known) => known,
+            None => {
+                let found = self.candidates(folder, query, None).await?;
+                let dates = self.dates(folder, &found.uids).await?;
+                if alone && !hides && found.all {
+                    self.are_all(folder, &found.uids, &dates).await;
+                }
+                (found.uids, dates)
+            }
+        };
         let entry = |uid: u32| {
             let mut known = Known::new(&folder.path, &folder.at.key, uid);
             known.date = dates.of(uid);
@@ -244,7 +292,7 @@ impl Account {
                 uid: Reverse(uid),
             })
         };
-        Ok(candidates.uids.into_iter().filter_map(entry).collect())
+        Ok(uids.into_iter().filter_map(entry).collect())
     }
 
     /// What a folder has, with keys from what is shown.
@@ -343,6 +391,14 @@ impl Account {
         }
         Ok(hits)
     }
+}
+
+/// Where the walk over a folder ended early.
+struct Stopped {
+    /// The last UID that was looked at.
+    last: u32,
+    /// Whether there are candidates behind it.
+    left: bool,
 }
 
 /// Candidates that are looked at together.

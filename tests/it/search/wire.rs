@@ -82,6 +82,43 @@ async fn a_thousand_folders_are_answered_page_by_page_on_few_connections() {
 }
 
 #[tokio::test]
+async fn in_the_order_of_dates_only_folders_that_have_changed_are_asked_again() {
+    let builder = Bridge::builder("search_folders_by_date");
+    let proxy = Proxy::recording(builder.imap()).await;
+    let bridge = builder.store(proxy.address()).start().await;
+    let mut witness = bridge.witness().await;
+    make_folders(&mut witness, 60, 1).await;
+    let sorted = json!({"maxEntries": 10, "sortCriteria": {"criterion": [{"type": "Date"}]}});
+    let asked = async |criteria: &serde_json::Value| {
+        let before = searches(&proxy).len();
+        let found = search(&bridge, criteria).await;
+        (found, searches(&proxy).len() - before)
+    };
+    let (first, searched) = asked(&sorted).await;
+    assert_eq!((subjects(&first).len(), searched), (10, 60));
+    let mut next = sorted.clone();
+    next["fromCursor"] = first["cursor"].clone();
+    let (second, searched) = asked(&next).await;
+    assert_eq!((subjects(&second).len(), searched), (10, 0));
+    // One has come, one has gone, one has been replaced.
+    let new = message("new", "Date: 1 Jan 2030 00:00:00 +0000\r\n", "x");
+    witness.append("f0007", &new, "", None).await;
+    for mailbox in ["f0008", "f0009"] {
+        witness.command(&format!("SELECT {mailbox}")).await.ok();
+        witness.command("UID STORE 1 +FLAGS (\\Deleted)").await.ok();
+        witness.command("UID EXPUNGE 1").await.ok();
+    }
+    witness
+        .append("f0009", &message("other", "", "x"), "", None)
+        .await;
+    let (again, searched) = asked(&sorted).await;
+    assert_eq!((subjects(&again)[0].as_str(), searched), ("new", 2));
+    let all = walked(&bridge, &sorted, 500).await;
+    assert_eq!(all.len(), 60);
+    bridge.stop().await;
+}
+
+#[tokio::test]
 async fn a_search_leaves_nothing_behind() {
     let builder = Bridge::builder("search_traces");
     let proxy = Proxy::recording(builder.imap()).await;
