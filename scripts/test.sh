@@ -11,6 +11,7 @@ need_dovecot
 need apt-get apt
 need dpkg-deb dpkg
 refresh_lists cyrus-imapd courier-imap
+need xmllint libxml2-utils
 
 echo "== format" >&2
 cargo fmt --check

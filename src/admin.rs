@@ -150,7 +150,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        config::{ObjectsConfig, StoreConfig, TlsMode},
+        config::{ObjectsConfig, SearchConfig, StoreConfig, TlsMode},
         state::MemoryState,
         store::Budget,
     };
@@ -170,6 +170,7 @@ mod tests {
         Store::new(
             &config,
             &ObjectsConfig::default(),
+            &SearchConfig::default(),
             Arc::new(MemoryState::new()),
             Budget::new(0),
         )

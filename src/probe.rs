@@ -32,7 +32,7 @@ pub async fn connect(config: &Config, login: Option<(&str, &Secret)>) -> anyhow:
     for settings in &config.stores {
         let state = Arc::new(MemoryState::new());
         let budget = Budget::new(config.limits.payload_memory);
-        let store = Store::new(settings, &config.objects, state, budget)?;
+        let store = Store::new(settings, &config.objects, &config.search, state, budget)?;
         let name = store.name();
         let greeting = store.health().await;
         report.well &= greeting.is_ok();

@@ -27,7 +27,8 @@ pub use network::Network;
 pub use origin::Origin;
 pub use sections::{
     AdminConfig, AuthConfig, CorsConfig, DeletedObjects, HttpConfig, LimitsConfig, LogConfig,
-    LogFormat, LogLevel, ObjectsConfig, ServerTls, StateConfig, StateUrl,
+    LogFormat, LogLevel, ObjectsConfig, SearchConfig, ServerTls, StateConfig, StateUrl,
+    UnknownPreset,
 };
 pub use stores::{StoreConfig, TlsMode};
 
@@ -47,6 +48,8 @@ pub struct Config {
     pub state: StateConfig,
     /// How objects are shown.
     pub objects: ObjectsConfig,
+    /// How searches are read.
+    pub search: SearchConfig,
     /// The limits a client can run into.
     pub limits: LimitsConfig,
     /// What is logged, and how.

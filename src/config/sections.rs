@@ -109,6 +109,25 @@ pub enum DeletedObjects {
     Purge,
 }
 
+/// How searches are read (`[search]`).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SearchConfig {
+    /// What becomes of a search for a preset that is not known.
+    pub unknown_preset: UnknownPreset,
+}
+
+/// What becomes of a search for a preset that is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownPreset {
+    /// Everything is meant.
+    #[default]
+    MatchAll,
+    /// The search is refused.
+    Refuse,
+}
+
 /// The limits a client can run into (`[limits]`).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -392,7 +392,7 @@ fn what_the_example_comments_out_is_valid_too() {
 #[test]
 fn the_example_has_every_key() {
     let section_names = keys_of("nonexistent = 1");
-    assert_eq!(section_names.len(), 8, "{section_names:?}");
+    assert_eq!(section_names.len(), 9, "{section_names:?}");
     for section in section_names {
         let (header, probe) = match section.as_str() {
             "stores" => (

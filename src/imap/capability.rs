@@ -197,6 +197,12 @@ impl Capabilities {
         }
     }
 
+    /// Whether STATUS says how large a mailbox is (RFC 8438, RFC 9051).
+    #[must_use]
+    pub fn status_size(&self) -> bool {
+        self.has("STATUS=SIZE") || self.revision_2()
+    }
+
     /// How one message is taken away.
     #[must_use]
     pub fn deletion(&self) -> Deletion {

@@ -109,6 +109,14 @@ impl Command {
         self
     }
 
+    /// One flag, as SEARCH takes it after KEYWORD (RFC 9051 §6.4.4).
+    #[must_use]
+    pub fn keyword(mut self, flag: &Flag) -> Self {
+        self.space();
+        self.push(flag.as_str());
+        self
+    }
+
     /// `(UNCHANGEDSINCE n)` (RFC 7162 §3.1.3).
     #[must_use]
     pub fn unchanged_since(mut self, mod_seq: u64) -> Self {
@@ -259,6 +267,8 @@ pub enum SectionName {
     Part(Vec<u32>),
     /// The MIME header of a part.
     Mime(Vec<u32>),
+    /// Fields of the header: their names in upper case, with a space between them.
+    Fields(&'static str),
 }
 
 impl fmt::Display for SectionName {
@@ -274,6 +284,7 @@ impl fmt::Display for SectionName {
             SectionName::Text => formatter.write_str("TEXT"),
             SectionName::Part(path) => formatter.write_str(&numbers(path)),
             SectionName::Mime(path) => write!(formatter, "{}.MIME", numbers(path)),
+            SectionName::Fields(names) => write!(formatter, "HEADER.FIELDS ({names})"),
         }
     }
 }
@@ -358,7 +369,7 @@ impl UidSet {
         Self(vec![1..=uid.max(1)])
     }
 
-    /// All UIDs from one on.
+    /// All UIDs from one on. Its end is a number: `*` would mean the last message also when that comes before (RFC 9051 §9).
     #[must_use]
     pub fn from_on(uid: u32) -> Self {
         Self(vec![uid.max(1)..=u32::MAX])

@@ -3,12 +3,13 @@
 //! * Never more connections than the account's cap and the server's cap allow, idle ones included (`slots`).
 //! * A connection that has the wanted mailbox open comes first, then one with none open, then any, then a new one.
 //! * Who finds none free waits for a bounded time, in the order of coming, then is told [`Error::Busy`].
-//! * Fetches of one mailbox that wait are merged (`fetches`).
+//! * Fetches of one mailbox that wait are merged (`fetches`); searches go in the bulk lane (`searches`).
 //! * A read that met a closed connection is run once more on a fresh one; a write never is.
 
 mod fetches;
 mod lease;
 mod opening;
+mod searches;
 mod slots;
 mod state;
 #[cfg(test)]
@@ -131,6 +132,24 @@ impl Pool {
             outcome => return outcome,
         }
         self.afresh(lease, None).await?.run(command).await
+    }
+
+    /// The same on a connection that has no mailbox open: of the one that is open a server may tell what it was (Dovecot does,
+    /// RFC 9051 §6.3.11).
+    ///
+    /// # Errors
+    /// As for [`Self::read`].
+    pub async fn read_outside(self: &Arc<Self>, command: Command) -> Result<Completion, Error> {
+        let read = async |lease: &Lease| {
+            lease.leave_mailbox().await?;
+            lease.run(command.clone()).await
+        };
+        let lease = self.lease(Lane::Small, None, 0).await?;
+        match read(&lease).await {
+            Err(Error::Closed) => {}
+            outcome => return outcome,
+        }
+        read(&self.afresh(lease, None).await?).await
     }
 
     /// Examines a mailbox and runs a command in it that changes nothing: it may be run twice. `None` when it is not

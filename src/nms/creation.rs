@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{
     encode::Malformed,
     object::{AttributeList, FlagList},
-    tolerant::{list, members, text_if_any},
+    tolerant::{list_of_members, members, text_if_any},
 };
 
 /// The root element `object` of a creation.
@@ -38,7 +38,7 @@ pub struct NewObject {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 pub struct NewObjectList {
     /// One for each attachment, in their order.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default, deserialize_with = "list_of_members")]
     pub object: Vec<NewObject>,
 }
 

@@ -159,7 +159,7 @@ fn without_null_members(value: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nms::{FlagList, NewFolder, Object, PathList};
+    use crate::nms::{FlagList, NewFlagList, NewFolder, NewObjectList, Object, PathList};
 
     fn malformed<T>(part: &str) -> Result<T, Malformed> {
         Err(Malformed {
@@ -198,6 +198,39 @@ mod tests {
         assert_eq!(read.flags, FlagList::default());
         let read: Result<PathList, _> = Format::Json.read("pathList", br#"{"path":["/a",null]}"#);
         assert_eq!(read, malformed("path"));
+    }
+
+    #[test]
+    fn a_list_of_flags_is_empty_in_xml_when_nothing_stands_in_its_place() {
+        let flags = |content: &str| {
+            let body = format!("<flagList>{content}</flagList>");
+            let read: NewFlagList = Format::Xml.read("flagList", body.as_bytes()).unwrap();
+            read.said(Format::Xml)
+        };
+        assert_eq!(flags(""), Some(vec![]));
+        assert_eq!(
+            flags("<resourceURL>http://a/flags</resourceURL>"),
+            Some(vec![])
+        );
+        assert_eq!(
+            flags("<flag>\\Seen</flag>"),
+            Some(vec!["\\Seen".to_owned()])
+        );
+        assert_eq!(flags("<flags>\\Seen</flags>"), None);
+        let read: NewFlagList = Format::Json.read("flagList", b"{}").unwrap();
+        assert_eq!(read.said(Format::Json), None);
+    }
+
+    #[test]
+    fn what_is_in_a_list_may_be_an_empty_element() {
+        for (body, objects) in [("<object/>", 1), ("<object/><object> </object>", 2)] {
+            let body = format!("<objectList>{body}</objectList>");
+            let read: NewObjectList = Format::Xml.read("objectList", body.as_bytes()).unwrap();
+            assert_eq!(read.object, vec![crate::nms::NewObject::default(); objects]);
+        }
+        let read: Result<NewObjectList, _> =
+            Format::Xml.read("objectList", b"<objectList><object>x</object></objectList>");
+        assert_eq!(read, malformed("object"));
     }
 
     #[test]

@@ -1,8 +1,12 @@
 //! Objects, their attributes, flags and payload parts (NMS §2.3 to §2.6 of the contract).
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::tolerant::{list, list_if_any, texts};
+use super::{
+    encode::Format,
+    tolerant::{list, list_if_any, list_of_members, texts},
+};
 
 /// One stored message as the contract shows it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -43,7 +47,7 @@ pub struct Object {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct AttributeList {
     /// Zero or more attributes.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default, deserialize_with = "list_of_members")]
     pub attribute: Vec<Attribute>,
 }
 
@@ -77,6 +81,19 @@ pub struct NewFlagList {
     /// Flag names.
     #[serde(default, deserialize_with = "list_if_any")]
     pub flag: Option<Vec<String>>,
+    /// What else there is.
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+impl NewFlagList {
+    /// The flags, if they are said. XML has no empty list: there it is one where nothing else is misspelled for it.
+    #[must_use]
+    pub fn said(self, format: Format) -> Option<Vec<String>> {
+        let nothing_else = || self.others.keys().all(|name| name == "resourceURL");
+        let empty = || (format == Format::Xml && nothing_else()).then(Vec::new);
+        self.flag.or_else(empty)
+    }
 }
 
 /// One first-level part of a payload.

@@ -7,7 +7,7 @@ use super::{
     folder::Reference,
     object::NewFlagList,
     search::SelectionCriteria,
-    tolerant::{list, members_if_any},
+    tolerant::{list, list_of_members, members_if_any},
 };
 
 /// Paths to be resolved.
@@ -50,13 +50,21 @@ pub struct Named {
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 struct NamedObjects {
-    #[serde(rename = "objectReference", default, deserialize_with = "list")]
+    #[serde(
+        rename = "objectReference",
+        default,
+        deserialize_with = "list_of_members"
+    )]
     object_reference: Vec<Named>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 struct NamedFolders {
-    #[serde(rename = "folderReference", default, deserialize_with = "list")]
+    #[serde(
+        rename = "folderReference",
+        default,
+        deserialize_with = "list_of_members"
+    )]
     folder_reference: Vec<Named>,
 }
 

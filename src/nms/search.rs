@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     folder::Folder,
     object::Object,
-    tolerant::{list, members_if_any, number_if_any, scalar_if_any, truth_if_any},
+    tolerant::{list_of_members, members_if_any, number_if_any, scalar_if_any, truth_if_any},
 };
 
 /// What is looked for, where, in which order, and how much of it.
@@ -36,7 +36,11 @@ pub struct SelectionCriteria {
     pub non_recursive_scope: Option<bool>,
     #[serde(rename = "sortCriteria", default, deserialize_with = "members_if_any")]
     sort_criteria: Option<SortCriteria>,
-    #[serde(rename = "sortCriterion", default, deserialize_with = "list")]
+    #[serde(
+        rename = "sortCriterion",
+        default,
+        deserialize_with = "list_of_members"
+    )]
     sort_criterion: Vec<SortCriterion>,
 }
 
@@ -66,7 +70,7 @@ pub struct Scope {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 pub struct SearchCriteria {
     /// At least one.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default, deserialize_with = "list_of_members")]
     pub criterion: Vec<SearchCriterion>,
     /// `And` (also when absent), `Or`, `Not`: as written.
     #[serde(default)]
@@ -89,7 +93,7 @@ pub struct SearchCriterion {
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 struct SortCriteria {
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default, deserialize_with = "list_of_members")]
     criterion: Vec<SortCriterion>,
 }
 

@@ -26,6 +26,14 @@ pub(super) fn list_if_any<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     list(deserializer).map(Some)
 }
 
+/// A list of containers, each taken as [`members`] takes one.
+pub(super) fn list_of_members<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    let containers: Vec<Container<T>> = list(deserializer)?;
+    Ok(containers.into_iter().map(|Container(one)| one).collect())
+}
+
 /// A container of members. A bare list is refused: serde would take its elements for the members, one after the other.
 pub(super) fn members<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
@@ -96,6 +104,14 @@ fn written<E: de::Error>(value: Value) -> Result<String, E> {
         Value::Number(number) => Ok(number.to_string()),
         Value::Bool(truth) => Ok(truth.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => Err(de::Error::custom("expected text")),
+    }
+}
+
+struct Container<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Container<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        members(deserializer).map(Self)
     }
 }
 

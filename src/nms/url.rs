@@ -14,6 +14,8 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 pub struct Urls {
     /// `{scheme}://{authority}{base_path}/nms/v1/{store}/{box}` without a final slash.
     base: String,
+    /// Brings the box of a URL, decoded, into one spelling; `None` for what is no box.
+    one_spelling: fn(&str) -> Option<String>,
 }
 
 impl Urls {
@@ -22,7 +24,16 @@ impl Urls {
     pub fn new(base: &str, store: &str, box_segment: &str) -> Self {
         Self {
             base: format!("{base}/nms/v1/{store}/{box_segment}"),
+            one_spelling: |decoded| Some(decoded.to_owned()),
         }
+    }
+
+    /// Knows the box again in URLs that clients have spelled another way (contract §1.1): those that this function, given the decoded
+    /// segment, says the same of.
+    #[must_use]
+    pub fn spelled_alike(mut self, one_spelling: fn(&str) -> Option<String>) -> Self {
+        self.one_spelling = one_spelling;
+        self
     }
 
     /// URL of an object.
@@ -75,11 +86,20 @@ impl Urls {
     }
 
     fn id_below(&self, kind: &str, url: &str) -> Option<String> {
-        let prefix = format!("{}/{kind}", decoded(path_of(&self.base))?);
-        let path = path_of(url);
-        let (parent, id) = path.rsplit_once('/')?;
+        let (rest, id) = path_of(url).rsplit_once('/')?;
+        let (rest, found) = rest.rsplit_once('/')?;
+        let (above, box_segment) = rest.rsplit_once('/')?;
+        let (own_above, own_box) = path_of(&self.base).rsplit_once('/')?;
         let id = decoded(id)?;
-        (decoded(parent)? == prefix && !id.is_empty()).then_some(id)
+        let is_ours = decoded(found)? == kind
+            && decoded(above)? == decoded(own_above)?
+            && self.is_same_box(&decoded(box_segment)?, &decoded(own_box)?);
+        (is_ours && !id.is_empty()).then_some(id)
+    }
+
+    fn is_same_box(&self, one: &str, other: &str) -> bool {
+        let spelled = |text: &str| (self.one_spelling)(text);
+        one == other || spelled(one).is_some_and(|one| spelled(other) == Some(one))
     }
 }
 
@@ -101,5 +121,46 @@ fn path_of(url: &str) -> &str {
     match url.split_once("://") {
         Some((_, rest)) => rest.find('/').map_or("", |at| &rest[at..]),
         None => url,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_of_the_box_are_known_by_their_path_in_any_spelling() {
+        let digits = |text: &str| {
+            let number = text.strip_prefix("tel:+")?;
+            Some(number.replace('-', ""))
+        };
+        let urls = Urls::new("https://nms.example.net/oma", "cpm", "tel%3A%2B15550100");
+        let urls = urls.spelled_alike(digits);
+        for url in [
+            "https://nms.example.net/oma/nms/v1/cpm/tel%3A%2B15550100/folders/a%7Eb",
+            "http://other:8080/oma/nms/v1/cpm/tel%3a%2b15550100/folders/a~b?x=/y#z/z",
+            "/oma/nms/v1/cpm/tel:+15550100/folders/a~b",
+            "/oma/nms/v1/%63pm/tel:%2B1-555-0100/folders/a~b",
+        ] {
+            assert_eq!(urls.folder_id(url).as_deref(), Some("a~b"), "{url}");
+            assert_eq!(urls.object_id(url), None, "{url}");
+        }
+        for url in [
+            "",
+            "a~b",
+            "folders/a~b",
+            "/nms/v1/cpm/tel:+15550100/folders/a",
+            "/oma/nms/v1/other/tel:+15550100/folders/a",
+            "/oma/nms/v1/cpm/tel:+15550101/folders/a",
+            "/oma/nms/v1/cpm/sip:x/folders/a",
+            "/oma/nms/v1/cpm/tel:+15550100/folders/",
+            "/oma/nms/v1/cpm/tel:+15550100/folders/a/b",
+            "/oma/nms/v1/cpm/tel:+15550100/folders/%FF",
+            "/oma/nms/v1/cpm/tel:+15550100%2Ffolders/a",
+        ] {
+            assert_eq!(urls.folder_id(url), None, "{url}");
+        }
+        let urls = Urls::new("https://nms.example.net", "cpm", "tel:+1");
+        assert_eq!(urls.folder_id("/nms/v1/cpm/tel:+1-/folders/a"), None);
     }
 }

@@ -1,7 +1,11 @@
 //! XML documents to the values that JSON documents hold, and back (contract §2, §12.12).
 //!
 //! Only the root has a namespace; its children have none, and come in the order of the types' members. What is read may use any
-//! prefix or none. No document type, and no entity but those of XML itself: a document stands for what is in it and nothing else.
+//! prefix, namespace or none: the local names say which document it is, as members do in JSON, and a client's namespace of another
+//! version is no reason to refuse what can be understood. No document type, and no entity but those of XML itself: a document
+//! stands for what is in it and nothing else.
+
+use std::{borrow::Cow, collections::HashSet};
 
 use quick_xml::{
     Reader, XmlVersion,
@@ -45,40 +49,40 @@ pub(super) fn write(root: &str, value: &Value) -> String {
 }
 
 fn element(document: &mut String, name: &str, attributes: &str, value: &Value) {
-    let mut content = String::new();
+    for piece in ["<", name, attributes, ">"] {
+        document.push_str(piece);
+    }
+    let start = document.len();
     match value {
         Value::Null => {}
         Value::Object(members) => {
             for (name, value) in members {
-                member(&mut content, name, value);
+                member(document, name, value);
             }
         }
         Value::Array(values) => {
             for value in values {
-                content.push_str(&text(value));
+                document.push_str(&text(value));
             }
         }
-        plain @ (Value::Bool(_) | Value::Number(_) | Value::String(_)) => content = text(plain),
+        plain @ (Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+            document.push_str(&text(plain));
+        }
     }
-    document.push('<');
-    document.push_str(name);
-    document.push_str(attributes);
-    if content.is_empty() {
-        document.push_str("/>");
+    if document.len() == start {
+        document.insert(start - 1, '/');
     } else {
-        document.push('>');
-        document.push_str(&content);
-        document.push_str("</");
-        document.push_str(name);
-        document.push('>');
+        for piece in ["</", name, ">"] {
+            document.push_str(piece);
+        }
     }
 }
 
-fn member(content: &mut String, name: &str, value: &Value) {
+fn member(document: &mut String, name: &str, value: &Value) {
     match value {
         Value::Array(values) => {
             for value in values {
-                member(content, name, value);
+                member(document, name, value);
             }
         }
         Value::Object(members) if name == LINK => {
@@ -86,25 +90,24 @@ fn member(content: &mut String, name: &str, value: &Value) {
                 .iter()
                 .map(|(name, value)| format!(" {name}=\"{}\"", text(value)))
                 .collect();
-            element(content, name, &attributes, &Value::Null);
+            element(document, name, &attributes, &Value::Null);
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
-            element(content, name, "", value);
+            element(document, name, "", value);
         }
     }
 }
 
 /// Text as XML can hold it (XML 1.0 §2.2): what it cannot is shown as U+FFFD, and a CR is written so that it stays one.
-fn text(value: &Value) -> String {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        Value::Bool(truth) => truth.to_string(),
-        Value::Null | Value::Array(_) | Value::Object(_) => String::new(),
+fn text(value: &Value) -> Cow<'_, str> {
+    let escaped = match value {
+        Value::String(text) => escape(text.as_str()),
+        Value::Number(number) => return number.to_string().into(),
+        Value::Bool(truth) => return truth.to_string().into(),
+        Value::Null | Value::Array(_) | Value::Object(_) => return "".into(),
     };
-    let escaped = escape(text);
     if !escaped.contains(|character: char| character == '\r' || !is_allowed(character)) {
-        return escaped.into_owned();
+        return escaped;
     }
     let mut written = String::with_capacity(escaped.len() + 8);
     for character in escaped.chars() {
@@ -114,7 +117,7 @@ fn text(value: &Value) -> String {
             _ => written.push('\u{fffd}'),
         }
     }
-    written
+    written.into()
 }
 
 fn is_allowed(character: char) -> bool {
@@ -184,9 +187,13 @@ fn opened(start: &BytesStart<'_>) -> Option<Open> {
         is_nil: false,
         name: local,
     };
-    // A check for attributes that are there twice would compare each with each.
+    // The reader's own check for attributes that are there twice compares each with each.
+    let mut seen = HashSet::new();
     for attribute in start.attributes().with_checks(false) {
         let attribute = attribute.ok()?;
+        if !seen.insert(attribute.key) {
+            return None;
+        }
         let local = attribute.key.local_name().into_inner().to_owned();
         let value = attribute.normalized_value(XmlVersion::Implicit1_0).ok()?;
         if local == "nil" {
@@ -331,6 +338,7 @@ mod tests {
             "<r>text<a/></r>",
             "<r><a>1</a>text</r>",
             "<r a='1",
+            "<r a='1' b='' a='1'/>",
             "<link rel=\"&e;\"/>",
             &deep(DEEPEST + 1),
             &"<a>".repeat(100_000),

@@ -74,11 +74,12 @@ impl Failure {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, Fault::NoResources, &[])
     }
 
-    /// 416 SVC0001 with what there would be.
+    /// 416 SVC0002 `Range`, with how many octets there are.
     pub(crate) fn range_not_satisfiable(complete_length: u64) -> Self {
+        let status = StatusCode::RANGE_NOT_SATISFIABLE;
         Self {
             complete_length: Some(complete_length),
-            ..Self::service(StatusCode::RANGE_NOT_SATISFIABLE)
+            ..Self::new(status, Fault::InvalidInput, &["Range"])
         }
     }
 

@@ -25,7 +25,7 @@ pub type Body = UnsyncBoxBody<Bytes, BodyError>;
 /// Mail boxes are nobody else's business, and change under every cache; 204 too would be kept (RFC 9110 §15.3.5).
 pub(super) const NO_CACHE: HeaderValue = HeaderValue::from_static("private, no-cache");
 /// What documents depend on beside their address.
-pub(super) const NEGOTIATED: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding");
+const NEGOTIATED: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding");
 /// Header of request ids, in and out.
 pub(super) const REQUEST_ID: &str = "x-request-id";
 

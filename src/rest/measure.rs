@@ -29,6 +29,8 @@ pub(super) fn operation(route: Option<Route>, method: &Method) -> &'static str {
         Route::ObjectFlag => ["get_flag", "put_flag", OTHER, "delete_flag"],
         Route::Payload => ["get_payload", OTHER, OTHER, OTHER],
         Route::PayloadPart => ["get_payload_part", OTHER, OTHER, OTHER],
+        Route::ObjectSearch => [OTHER, OTHER, "search_objects", OTHER],
+        Route::FolderSearch => [OTHER, OTHER, "search_folders", OTHER],
         Route::ObjectPathToId => ["object_path_to_id", OTHER, "object_path_to_id", OTHER],
         Route::Folders => [OTHER, OTHER, "create_folder", OTHER],
         Route::Folder => ["get_folder", OTHER, OTHER, "delete_folder"],

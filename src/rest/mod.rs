@@ -17,9 +17,11 @@ mod measure;
 mod multipart;
 mod negotiation;
 mod objects;
+mod openapi;
 mod payload;
 mod relocation;
 mod representation;
+mod search;
 mod surface;
 mod upload;
 
@@ -73,6 +75,8 @@ pub struct Service {
     settings: Settings,
     stores: HashMap<String, (Arc<Store>, BoxRules)>,
     router: matchit::Router<usize>,
+    /// Path of the surface's description.
+    description: String,
 }
 
 /// One request that may reach the store.
@@ -178,6 +182,7 @@ impl Service {
             .map(|(store, rules)| (store.name().to_owned(), (store, rules)))
             .collect();
         Ok(Self {
+            description: format!("{}{}", settings.base_path, openapi::PATH),
             settings,
             stores,
             router,
@@ -196,10 +201,7 @@ impl Service {
         let method = request.method().clone();
         let wanted = Wanted::read(request.headers());
         let asking = cors::Asking::read(&method, request.headers());
-        let matched = self.matched(request.uri().path());
-        let (route, name) = matched.map_or((None, "unmatched"), |(matched, name)| {
-            (Some(matched.route), name)
-        });
+        let (operation, name) = self.names(request.uri().path(), &method);
         // As loud as a line can be: the id is on each, whatever the level.
         let span = error_span!("request", request.id = id.to_str().unwrap_or_default());
         let answer = AssertUnwindSafe(self.answer(request, peer, secure))
@@ -221,7 +223,6 @@ impl Service {
         }
         response.headers_mut().insert(http::REQUEST_ID, id);
         let duration = started.elapsed();
-        let operation = measure::operation(route, &method);
         measure::answered(operation, response.status(), duration);
         info!(
             target: "access",
@@ -233,6 +234,18 @@ impl Service {
         response
     }
 
+    /// What a request is called in metrics and in logs.
+    fn names(&self, path: &str, method: &Method) -> (&'static str, &'static str) {
+        if path == self.description {
+            return (openapi::operation(method), openapi::NAME);
+        }
+        let matched = self.matched(path);
+        let (route, name) = matched.map_or((None, "unmatched"), |(matched, name)| {
+            (Some(matched.route), name)
+        });
+        (measure::operation(route, method), name)
+    }
+
     async fn answer(
         &self,
         request: Request<Incoming>,
@@ -240,6 +253,10 @@ impl Service {
         secure: bool,
     ) -> Result<Response<Body>, Failure> {
         let (parts, body) = request.into_parts();
+        if parts.uri.path() == self.description {
+            let refused = unsupported(&parts, openapi::METHODS);
+            return Ok(refused.unwrap_or_else(openapi::answer));
+        }
         let unknown = || Failure::not_found("Request-URI");
         let (matched, _) = self.matched(parts.uri.path()).ok_or_else(unknown)?;
         let (store, rules) = self.stores.get(&matched.store).ok_or_else(unknown)?;
@@ -267,7 +284,7 @@ impl Service {
             store,
             box_id,
             credentials,
-            urls: Urls::new(&base, store.name(), &matched.box_segment),
+            urls: Urls::new(&base, store.name(), &matched.box_segment).spelled_alike(box_name),
             wanted,
             conditions: Conditions::read(&parts.headers)?,
             parts,
@@ -432,6 +449,8 @@ async fn dispatch(
             )
             .await
         }
+        Route::ObjectSearch => search::objects(arriving.with_document(body).await?).await,
+        Route::FolderSearch => search::folders(arriving.with_document(body).await?).await,
         Route::ObjectPathToId => objects::path_to_id(arriving.with_document(body).await?).await,
         Route::Folders => folders::folders(arriving.with_document(body).await?).await,
         Route::Folder => folders::folder(arriving.with_document(body).await?, take("folder")).await,
@@ -446,6 +465,12 @@ async fn dispatch(
             relocation::to_folder(arriving.with_document(body).await?, Relocating::Move).await
         }
     }
+}
+
+/// The one spelling of a box (contract §10.2).
+fn box_name(decoded: &str) -> Option<String> {
+    let id = BoxId::parse(decoded).ok()?;
+    Some(id.as_str().to_owned())
 }
 
 /// A path segment, percent-decoded once; `None` when that is no UTF-8.

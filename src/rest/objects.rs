@@ -33,7 +33,9 @@ pub(super) async fn object(call: Call, id: String) -> Answer {
 pub(super) async fn flags(call: Call, id: String) -> Answer {
     if call.method == Method::PUT {
         let wanted: NewFlagList = call.read("flagList")?;
-        let wanted = wanted.flag.ok_or_else(|| Failure::invalid("flag"))?;
+        let wanted = wanted
+            .said(call.sent)
+            .ok_or_else(|| Failure::invalid("flag"))?;
         wanted.iter().try_for_each(|flag| flag_name(flag))?;
         let precondition = call.conditions.precondition();
         let account = &call.account;

@@ -13,7 +13,7 @@ use tracing::error;
 use super::{
     conditions::{Conditions, Tag, Verdict},
     error::Failure,
-    http::{Body, NEGOTIATED, failure, full, not_modified},
+    http::{Body, failure, full, not_modified},
     negotiation,
 };
 use crate::{nms::encode::Format, store};
@@ -87,9 +87,13 @@ pub(super) async fn finished(mut response: Response<Body>, wanted: &Wanted) -> R
                 response.headers_mut().extend(tag);
             }
             Verdict::NotModified => {
-                let mut response = not_modified(&tag);
-                response.headers_mut().insert(header::VARY, NEGOTIATED);
-                return response;
+                let mut answer = not_modified(&tag);
+                for name in [header::CACHE_CONTROL, header::VARY] {
+                    if let Some(value) = response.headers_mut().remove(&name) {
+                        answer.headers_mut().insert(name, value);
+                    }
+                }
+                return answer;
             }
             Verdict::Failed => {
                 return failure(&store::Error::PreconditionFailed.into(), wanted.format);

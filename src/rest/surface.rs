@@ -15,6 +15,8 @@ pub enum Route {
     Payload,
     /// Row 6.
     PayloadPart,
+    /// Row 7.
+    ObjectSearch,
     /// Row 8.
     ObjectPathToId,
     /// Row 9.
@@ -29,6 +31,8 @@ pub enum Route {
     Folder,
     /// Row 14.
     FolderName,
+    /// Row 15.
+    FolderSearch,
     /// Row 16.
     FolderPathToId,
     /// Row 17.
@@ -39,8 +43,9 @@ pub enum Route {
 
 /// Path below the box, resource, name in logs, methods; HEAD is there where GET is, OPTIONS everywhere.
 #[rustfmt::skip] // A line for each resource, to be read as the table it is.
-pub const SURFACE: [(&str, Route, &str, &[&str]); 16] = [
+pub const SURFACE: [(&str, Route, &str, &[&str]); 18] = [
     ("/objects", Route::Objects, "objects", &["POST"]),
+    ("/objects/operations/search", Route::ObjectSearch, "object_search", &["POST"]),
     ("/objects/operations/pathToId", Route::ObjectPathToId, "object_path_to_id", &["GET", "POST"]),
     ("/objects/{object}", Route::Object, "object", &["GET", "DELETE"]),
     ("/objects/{object}/flags", Route::ObjectFlags, "object_flags", &["GET", "PUT"]),
@@ -51,6 +56,7 @@ pub const SURFACE: [(&str, Route, &str, &[&str]); 16] = [
     ("/objects/operations/bulkUpdate", Route::BulkUpdate, "bulk_update", &["POST"]),
     ("/objects/operations/bulkDelete", Route::BulkDelete, "bulk_delete", &["POST", "DELETE"]),
     ("/folders", Route::Folders, "folders", &["POST"]),
+    ("/folders/operations/search", Route::FolderSearch, "folder_search", &["POST"]),
     ("/folders/operations/pathToId", Route::FolderPathToId, "folder_path_to_id", &["GET", "POST"]),
     ("/folders/operations/copyToFolder", Route::CopyToFolder, "copy_to_folder", &["POST"]),
     ("/folders/operations/moveToFolder", Route::MoveToFolder, "move_to_folder", &["POST"]),

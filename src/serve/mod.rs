@@ -254,7 +254,7 @@ fn stores(config: &Config, state: &Arc<dyn State>) -> Result<Vec<(Arc<Store>, Bo
             .box_rules()
             .map_err(|mistake| config::Error::value(key.as_str(), mistake.to_string()))?;
         let (state, budget) = (Arc::clone(state), budget.clone());
-        let store = Store::new(settings, &config.objects, state, budget)
+        let store = Store::new(settings, &config.objects, &config.search, state, budget)
             .map_err(|error| config::Error::value(format!("{key}.tls_ca"), error.to_string()))?;
         stores.push((store, rules));
     }

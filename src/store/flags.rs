@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How the flag of CPM is kept: no server in use takes it with its backslash.
-const READ_REPORT_SENT: (&str, &str) = ("\\read-report-sent", "$ReadReportSent");
+pub(super) const READ_REPORT_SENT: (&str, &str) = ("\\read-report-sent", "$ReadReportSent");
 /// The standard flags in their canonical spelling.
 const STANDARD: [&str; 8] = [
     "\\Seen",
@@ -132,48 +132,42 @@ impl Account {
         precondition: &Precondition,
     ) -> Result<bool, Error> {
         let open = self.open_for(id).await?;
-        if *precondition != Precondition::default()
-            && let Some(changed) = self.change_if(&open, marking, precondition).await?
-        {
-            return Ok(changed);
+        if !precondition.is_empty() {
+            return self.change_if(&open, marking, precondition).await;
         }
         let uid = open.located.uid;
         let outcome = self.mark(&open, &[uid], marking).await.remove(&uid);
         outcome.unwrap_or(Err(Error::NotFound))
     }
 
-    /// A change if the object is as it has to be; `None` when it is, and the store has still to be told.
+    /// The same for an object as it is demanded to be, once.
     async fn change_if(
         &self,
         open: &Open,
-        marking: &Marking,
+        Marking { add, flags }: &Marking,
         precondition: &Precondition,
-    ) -> Result<Option<bool>, Error> {
+    ) -> Result<bool, Error> {
+        let add = *add;
         let before = self.flags_in(&open.lease, &open.located).await?;
         self.visible(&before.flags)?;
-        let since = self
-            .as_demanded(precondition, &open.located, &before)
-            .await?;
-        if marking.missed(&before.flags).is_none() {
-            return Ok(Some(false));
+        let located = &open.located;
+        let since = self.as_demanded(precondition, located, &before).await?;
+        if without_effect(flags, &before.flags, add).is_none() {
+            return Ok(false);
         }
-        let Some(since) = since else {
-            return Ok(None);
-        };
-        let flags = as_kept(&open.selected, &before.flags, marking.flags.clone());
-        if marking.add {
+        let flags = as_kept(&open.selected, &before.flags, flags.clone());
+        if add {
             self.keepable(open, &flags).await?;
         }
-        let now = self
-            .store_flags(open, marking.sign(), &flags, Some(since))
-            .await?;
-        if marking.missed(&now.flags).is_some() {
-            return Ok(None);
+        let sign = if add { "+FLAGS" } else { "-FLAGS" };
+        let now = self.store_flags(open, sign, &flags, since).await?;
+        if let Some(flag) = without_effect(&flags, &now.flags, add) {
+            return Err(self.refused_flag(open, Some(flag.clone())).await);
         }
-        if marking.add {
+        if add {
             self.after_one(open, before, flags).await?;
         }
-        Ok(Some(true))
+        Ok(true)
     }
 
     async fn replace(
@@ -192,19 +186,17 @@ impl Account {
             let (add, remove) = difference(&before.flags, wanted);
             let add = as_kept(&open.selected, &before.flags, add);
             self.keepable(&open, &add).await?;
-            let now = match self.replace_once(&open, &before, &add, &remove).await? {
-                Attempt::Done(now) => now,
-                Attempt::Overtaken { begun: false } if precondition.depends() => {
-                    return Err(Error::PreconditionFailed);
-                }
-                Attempt::Overtaken { begun } => {
-                    if begun {
-                        // It held when the change began; what is half-done is brought to its end.
-                        precondition = Precondition::default();
-                    }
-                    refused = None;
-                    continue;
-                }
+            let attempt = self.replace_once(&open, &before, &add, &remove).await?;
+            if matches!(attempt, Attempt::Overtaken { begun: false }) && precondition.depends() {
+                return Err(Error::PreconditionFailed);
+            }
+            if !matches!(attempt, Attempt::Overtaken { begun: false }) {
+                // It held when the change began; what is half-done is brought to its end.
+                precondition = Precondition::default();
+            }
+            let Attempt::Done(now) = attempt else {
+                refused = None;
+                continue;
             };
             let missed = without_effect(&add, &now, true);
             refused = missed.or(without_effect(&remove, &now, false)).cloned();
@@ -212,7 +204,6 @@ impl Account {
                 self.after_one(&open, before, add).await?;
                 return Ok(now);
             }
-            precondition = Precondition::default();
         }
         Err(match refused {
             Some(_) => self.refused_flag(&open, refused).await,

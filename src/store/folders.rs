@@ -65,6 +65,9 @@ impl Account {
                 turn = Some(self.turn_to_change().await?);
             }
         };
+        let mut attributes = self
+            .folder_attributes(&tree, &[&path], &query.attributes)
+            .await?;
         drop(turn);
         // An object that has just come from elsewhere is shown by the id it had there.
         if !page.objects.is_empty() {
@@ -73,7 +76,7 @@ impl Account {
         let name = path.rsplit('/').next().unwrap_or_default();
         let mut folder = nms::Folder {
             parent_folder: self.parent(&tree, &path).map(|parent| urls.folder(&parent)),
-            attributes: attributes(&tree, &path, name),
+            attributes: attributes.pop().unwrap_or_default(),
             resource_url: Some(urls.folder(id)),
             path: query.path.then(|| shown_path(&path)),
             name: Some(name.to_owned()),
@@ -193,7 +196,7 @@ impl Account {
     }
 
     /// A counter that rises when name or parent are others than those shown last.
-    async fn folder_mod_seq(&self, tree: &Tree, path: &str) -> Result<u64, Error> {
+    pub(super) async fn folder_mod_seq(&self, tree: &Tree, path: &str) -> Result<u64, Error> {
         let entity = self
             .shown_folder(tree, path)
             .map_or_else(Vec::new, |id: FolderId| id.to_bytes());
@@ -346,20 +349,4 @@ pub(super) fn resolved(tree: &Tree, path: &str) -> Result<Option<String>, Error>
 /// Contract §6.1: the path of a root that is the whole box is `null`.
 pub(super) fn shown_path(path: &str) -> Option<String> {
     (!path.is_empty()).then(|| path.to_owned())
-}
-
-/// `Root` on roots, `Name` where there is one (contract §2.5).
-fn attributes(tree: &Tree, path: &str, name: &str) -> nms::AttributeList {
-    let attribute = |name: &str, value: &str| nms::Attribute {
-        name: name.to_owned(),
-        value: vec![value.to_owned()],
-    };
-    let mut list = Vec::new();
-    if tree.is_root(path) {
-        list.push(attribute("Root", "Yes"));
-    }
-    if !name.is_empty() {
-        list.push(attribute("Name", name));
-    }
-    nms::AttributeList { attribute: list }
 }

@@ -97,7 +97,7 @@ impl Account {
         let named: Vec<Option<String>> = match objects {
             Objects::Named(named) => named.into_iter().map(|one| one.resource_url).collect(),
             Objects::Selected(criteria) => {
-                let ids = self.selected(urls, &criteria, most)?;
+                let ids = Box::pin(self.selected(urls, &criteria, most)).await?;
                 ids.iter().map(|id| Some(urls.object(id))).collect()
             }
         };
@@ -108,20 +108,6 @@ impl Account {
             Box::pin(account.change_named(&urls, &named, &work)).await
         }))
         .await
-    }
-
-    /// The ids of the objects that match, with all that keeps a slip from matching too much.
-    #[expect(
-        clippy::unused_self,
-        reason = "reads like the other questions about an account"
-    )]
-    fn selected(
-        &self,
-        _urls: &nms::Urls,
-        _criteria: &nms::SelectionCriteria,
-        _most: usize,
-    ) -> Result<Vec<String>, Error> {
-        Err(Error::Unsupported("selectionCriteria".to_owned()))
     }
 
     async fn change_named(
@@ -216,7 +202,7 @@ impl Account {
             Work::Mark(marking) => self.mark(&open, &uids, marking).await,
             Work::Remove => {
                 let id = group.entries.first().map(|(_, first)| first.id.as_str());
-                self.remove(id.unwrap_or_default(), open, &uids).await
+                self.remove(id.unwrap_or_default(), open, &uids, None).await
             }
         }
     }

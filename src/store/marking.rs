@@ -31,12 +31,12 @@ pub(super) struct Marking {
 }
 
 impl Marking {
-    pub(super) fn sign(&self) -> &'static str {
+    fn sign(&self) -> &'static str {
         if self.add { "+FLAGS" } else { "-FLAGS" }
     }
 
     /// The first flag that is not as it should be.
-    pub(super) fn missed(&self, now: &[String]) -> Option<&Flag> {
+    fn missed(&self, now: &[String]) -> Option<&Flag> {
         without_effect(&self.flags, now, self.add)
     }
 }
@@ -160,7 +160,7 @@ impl Account {
             .filter(|(uid, flags)| changed.contains(uid) && !holds(flags, "\\Deleted"))
             .map(|(uid, flags)| (*uid, flags.clone()))
             .collect();
-        outcomes.extend(self.expunge(open, &doomed).await);
+        outcomes.extend(self.expunge(open, &doomed, None).await);
     }
 
     /// Whether the mailbox can keep flags: PERMANENTFLAGS lists them, or `\*` for keywords (RFC 9051 §7.1). What a user has no

@@ -4,7 +4,14 @@ use metrics::counter;
 use moka::notification::RemovalCause;
 
 /// All caches there are.
-const CACHES: [&str; 5] = ["accounts", "proofs", "refusals", "structures", "trees"];
+const CACHES: [&str; 6] = [
+    "accounts",
+    "dates",
+    "proofs",
+    "refusals",
+    "structures",
+    "trees",
+];
 
 /// Shows every count from its zero on, so that its first rise is seen.
 pub(super) fn announce() {

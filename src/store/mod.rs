@@ -9,6 +9,7 @@ mod aliases;
 mod beginning;
 mod budget;
 mod bulk;
+mod counts;
 mod create;
 mod cursor;
 pub mod error;
@@ -34,6 +35,7 @@ mod refusal;
 mod relocation;
 mod removal;
 mod renumbered;
+mod search;
 mod sets;
 mod structure;
 mod transfer;
@@ -54,10 +56,11 @@ pub use many::{Objects, Operation};
 pub use payload::Payload;
 pub use precondition::{Precondition, Revisions};
 pub use relocation::{Relocating, Relocation};
+pub use search::{asks_for_vanished, max_entries};
 
 use crate::{
     clock,
-    config::{ObjectsConfig, StoreConfig},
+    config::{ObjectsConfig, SearchConfig, StoreConfig},
     identity::{BoxId, Credentials},
     imap::{Capabilities, Pool, Server, connect::Endpoint, guard::Limits},
     state::State,
@@ -67,6 +70,7 @@ use id::{MailboxKey, Seal};
 use measure::{asked, leaves};
 use names::Naming;
 use prove::{Proof, Proving};
+use search::Dates;
 use structure::Structure;
 use tree::Tree;
 use turns::Turns;
@@ -85,6 +89,8 @@ const MOST_ACCOUNTS: u64 = 100_000;
 const TREES: u64 = 64 << 20;
 /// Bytes of message structures kept.
 const STRUCTURES: u64 = 128 << 20;
+/// Bytes of dates kept: twelve for a message.
+const DATES: u64 = 64 << 20;
 
 /// One configured store: its server, its accounts, its caches.
 #[derive(Debug)]
@@ -93,6 +99,7 @@ pub struct Store {
     roots: Vec<String>,
     default_folder: String,
     objects: ObjectsConfig,
+    search: SearchConfig,
     connections_per_account: usize,
     server: Arc<Server>,
     state: Arc<dyn State>,
@@ -101,6 +108,8 @@ pub struct Store {
     refusals: Cache<Proof, Error>,
     trees: Cache<String, Arc<Tree>>,
     structures: Cache<(String, MailboxKey, u32), Arc<Structure>>,
+    /// Of the messages of a mailbox.
+    dates: Cache<(String, MailboxKey), Arc<Dates>>,
     budget: Budget,
     /// Creations with the same key, one after the other.
     turns: Turns,
@@ -168,6 +177,7 @@ impl Store {
     pub fn new(
         config: &StoreConfig,
         objects: &ObjectsConfig,
+        search: &SearchConfig,
         state: Arc<dyn State>,
         budget: Budget,
     ) -> Result<Arc<Self>, tls::Error> {
@@ -190,6 +200,7 @@ impl Store {
             roots: config.roots.clone(),
             default_folder: config.default_folder.clone(),
             objects: objects.clone(),
+            search: search.clone(),
             connections_per_account: config.max_connections_per_account,
             server: Arc::new(Server::new(endpoint, config.max_connections, wait)),
             state,
@@ -218,6 +229,11 @@ impl Store {
                 .max_capacity(STRUCTURES)
                 .weigher(move |_, structure: &Arc<Structure>| weight(structure.weight()))
                 .eviction_listener(leaves("structures"))
+                .build(),
+            dates: Cache::builder()
+                .max_capacity(DATES)
+                .weigher(move |_, dates: &Arc<Dates>| weight(dates.weight()))
+                .eviction_listener(leaves("dates"))
                 .build(),
             budget,
             turns: Turns::default(),

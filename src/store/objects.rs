@@ -31,6 +31,18 @@ impl Account {
     pub async fn object(&self, urls: &nms::Urls, id: &str) -> Result<nms::Object, Error> {
         let (located, structure, seen) = self.structure(id).await?;
         self.visible(&seen.flags)?;
+        self.shown(urls, id, &located, &structure, &seen).await
+    }
+
+    /// An object as its GET shows it.
+    pub(super) async fn shown(
+        &self,
+        urls: &nms::Urls,
+        id: &str,
+        located: &Located,
+        structure: &Structure,
+        seen: &Seen,
+    ) -> Result<nms::Object, Error> {
         let attribute = structure
             .attributes
             .iter()
@@ -46,8 +58,8 @@ impl Account {
             resource_url: Some(urls.object(id)),
             path: Some(format!("{}/{id}", located.path)),
             payload_url: structure.has_payload.then(|| urls.payload(id)),
-            payload_part: listed(&structure, urls, id),
-            last_mod_seq: Some(self.last_mod_seq(&located, &seen).await?),
+            payload_part: listed(structure, urls, id),
+            last_mod_seq: Some(self.last_mod_seq(located, seen).await?),
             correlation_id: structure.correlation_id.clone(),
             correlation_tag: structure.correlation_tag.clone(),
         })

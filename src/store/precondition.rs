@@ -33,6 +33,11 @@ impl Revisions {
 }
 
 impl Precondition {
+    /// Whether nothing is demanded.
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Whether it depends on what the object is by now.
     pub(super) fn depends(&self) -> bool {
         [&self.is, &self.is_not]
@@ -58,7 +63,7 @@ impl Account {
         located: &Located,
         seen: &Seen,
     ) -> Result<Option<u64>, Error> {
-        if *precondition == Precondition::default() {
+        if precondition.is_empty() {
             return Ok(None);
         }
         let last_mod_seq = self.last_mod_seq(located, seen).await?;

@@ -1,5 +1,7 @@
 //! Objects taken away for good, one or many of a mailbox, and nothing else with them.
 
+use std::collections::BTreeSet;
+
 use super::{
     Account, Error, Precondition,
     objects::{finish, search},
@@ -36,59 +38,31 @@ impl Account {
     ) -> Result<(), Error> {
         let open = self.open_for(id).await?;
         let uid = open.located.uid;
-        let outcomes = if *precondition == Precondition::default() {
-            self.remove(id, open, &[uid]).await
-        } else {
-            let before = self.flag_if(&open, precondition).await?;
-            self.remove_present(id, open, before).await
-        };
-        let outcome = outcomes.into_iter().find(|(removed, _)| *removed == uid);
-        outcome.map_or(Err(Error::NotFound), |(_, outcome)| outcome.map(drop))
-    }
-
-    /// That the object is as it has to be; where the store can hold on to that, it is flagged `\Deleted` as it was so. Its flags before
-    /// that.
-    async fn flag_if(&self, open: &Open, precondition: &Precondition) -> Result<Flags, Error> {
-        let before = self.flags_in(&open.lease, &open.located).await?;
-        self.visible(&before.flags)?;
-        let since = self
-            .as_demanded(precondition, &open.located, &before)
-            .await?;
-        if let Some(since) = since {
-            let one = UidSet::one(open.located.uid);
-            let command = Command::new("UID STORE").uids(&one).unchanged_since(since);
-            match open.lease.run(flagged(command, "+FLAGS")?).await {
-                Ok(completion) if matches!(completion.code, Some(Code::Modified(_))) => {
-                    return Err(Error::PreconditionFailed);
-                }
-                Ok(_) => {}
-                Err(refusal) => {
-                    let right = Right::DeleteMessage;
-                    let mailbox = &open.located.mailbox;
-                    return Err(self
-                        .refused_change(&open.lease, mailbox, right, Some(refusal))
-                        .await);
-                }
-            }
+        let mut since = None;
+        if !precondition.is_empty() {
+            let seen = self.flags_in(&open.lease, &open.located).await?;
+            self.visible(&seen.flags)?;
+            since = self.as_demanded(precondition, &open.located, &seen).await?;
         }
-        Ok([(open.located.uid, before.flags)].into())
+        let outcome = self.remove(id, open, &[uid], since).await.remove(&uid);
+        outcome.unwrap_or(Err(Error::NotFound)).map(drop)
     }
 
-    /// Takes messages of a mailbox away that was opened by the object of that id.
-    pub(super) async fn remove(&self, id: &str, open: Open, uids: &[u32]) -> Outcomes {
+    /// Takes messages of a mailbox away that was opened by the object of that id; if one is given, only those whose MODSEQ is not
+    /// above it.
+    pub(super) async fn remove(
+        &self,
+        id: &str,
+        open: Open,
+        uids: &[u32],
+        unchanged_since: Option<u64>,
+    ) -> Outcomes {
         let mut outcomes = Outcomes::new();
         let before = match self.present(&open, uids, &mut outcomes).await {
             Ok(before) => before,
             Err(error) => return all(uids.iter().copied(), &error),
         };
-        outcomes.extend(self.remove_present(id, open, before).await);
-        outcomes
-    }
-
-    /// The same of messages that are there, with the flags they had before.
-    async fn remove_present(&self, id: &str, open: Open, before: Flags) -> Outcomes {
-        let mut outcomes = Outcomes::new();
-        outcomes.extend(self.expunge(&open, &before).await);
+        outcomes.extend(self.expunge(&open, &before, unchanged_since).await);
         // The connection may have been lost before or after: both steps can be taken again, and what is gone is gone.
         let cut: Flags = before
             .into_iter()
@@ -103,7 +77,9 @@ impl Account {
             let rest = self.open_for(id).await;
             // Under another key it need not be the same mailbox, and the UIDs could be others'.
             let rest = rest.map(|open| (open.located.key == key).then_some(open));
-            self.remove_rest(rest, &cut, &mut outcomes).await;
+            let conditional = unchanged_since.is_some();
+            self.remove_rest(rest, &cut, conditional, &mut outcomes)
+                .await;
         }
         outcomes
     }
@@ -113,6 +89,7 @@ impl Account {
         &self,
         open: Result<Option<Open>, Error>,
         cut: &Flags,
+        conditional: bool,
         outcomes: &mut Outcomes,
     ) {
         let uids: Vec<u32> = cut.keys().copied().collect();
@@ -130,19 +107,30 @@ impl Account {
         let is_there = |uid: &u32| there.contains_key(uid);
         let gone = uids.iter().filter(|uid| !is_there(uid));
         outcomes.extend(gone.map(|uid| (*uid, Ok(true))));
-        let doomed = cut.iter().filter(|(uid, _)| is_there(uid));
+        // What another client has changed may have been changed before the removal began.
+        let unchanged = |(uid, before): &(&u32, &Vec<String>)| {
+            there
+                .get(uid)
+                .is_some_and(|now| !conditional || differ_by_deleted(before, now))
+        };
+        let doomed = cut.iter().filter(unchanged);
         let doomed: Flags = doomed.map(|(uid, flags)| (*uid, flags.clone())).collect();
-        let again = self.expunge(&open, &doomed).await;
+        let again = self.expunge(&open, &doomed, None).await;
         // What has failed twice failed as it did at first.
         outcomes.extend(again.into_iter().filter(|(_, outcome)| outcome.is_ok()));
     }
 
     /// Flags messages `\Deleted` and expunges them alone, as many at once as a command line has room for; the evidence is that they
     /// are no longer there. The flags are those they had before.
-    pub(super) async fn expunge(&self, open: &Open, doomed: &Flags) -> Outcomes {
+    pub(super) async fn expunge(
+        &self,
+        open: &Open,
+        doomed: &Flags,
+        unchanged_since: Option<u64>,
+    ) -> Outcomes {
         let mut outcomes = Outcomes::new();
         for set in sets_of(doomed.keys().copied()) {
-            match self.expunge_set(open, &set, doomed).await {
+            match self.expunge_set(open, &set, doomed, unchanged_since).await {
                 Ok(there) => {
                     outcomes.extend(set.uids().map(|uid| (uid, Ok(true))));
                     outcomes.extend(there);
@@ -170,6 +158,7 @@ impl Account {
         open: &Open,
         set: &UidSet,
         doomed: &Flags,
+        unchanged_since: Option<u64>,
     ) -> Result<Outcomes, Error> {
         let lease = &open.lease;
         let deletion = self.pool.capabilities()?.deletion();
@@ -180,11 +169,17 @@ impl Account {
                 return Err(Error::Unsupported("DeleteObject".to_owned()));
             }
         }
-        if let Err(refusal) = lease.run(store("+FLAGS", set)?).await {
-            let right = Right::DeleteMessage;
-            return Err(self
-                .refused_change(lease, &open.located.mailbox, right, Some(refusal))
-                .await);
+        match lease.run(store("+FLAGS", set, unchanged_since)?).await {
+            Ok(completion) if matches!(completion.code, Some(Code::Modified(_))) => {
+                return Err(Error::PreconditionFailed);
+            }
+            Ok(_) => {}
+            Err(refusal) => {
+                let right = Right::DeleteMessage;
+                return Err(self
+                    .refused_change(lease, &open.located.mailbox, right, Some(refusal))
+                    .await);
+            }
         }
         let expunge = match deletion {
             Deletion::UidExpunge => Command::new("UID EXPUNGE").uids(set),
@@ -217,7 +212,7 @@ impl Account {
             flags.is_some_and(|flags| !is_deleted(flags))
         });
         for set in sets_of(unflagged) {
-            open.lease.run(store("-FLAGS", &set)?).await?;
+            open.lease.run(store("-FLAGS", &set, None)?).await?;
         }
         // Dovecot says OK to a flag one may not set, and leaves it.
         let flagged = refusal.is_some() || there.values().any(|flags| is_deleted(flags));
@@ -238,12 +233,22 @@ fn is_deleted(flags: &[String]) -> bool {
         .any(|flag| flag.eq_ignore_ascii_case("\\Deleted"))
 }
 
-/// The STORE of `\Deleted`.
-fn store(sign: &'static str, set: &UidSet) -> Result<Command, Error> {
-    flagged(Command::new("UID STORE").uids(set), sign)
+/// Whether flags are the same but for `\Deleted`, which a removal sets.
+fn differ_by_deleted(before: &[String], now: &[String]) -> bool {
+    let others = |flags: &[String]| {
+        let flags = flags.iter().map(|flag| flag.to_ascii_lowercase());
+        let others = flags.filter(|flag| !matches!(flag.as_str(), "\\deleted" | "\\recent"));
+        others.collect::<BTreeSet<String>>()
+    };
+    others(before) == others(now)
 }
 
-fn flagged(command: Command, sign: &'static str) -> Result<Command, Error> {
+/// The STORE of `\Deleted`.
+fn store(sign: &'static str, set: &UidSet, unchanged_since: Option<u64>) -> Result<Command, Error> {
     let deleted = [Flag::parse("\\Deleted").map_err(|_| Error::Internal("flag".to_owned()))?];
+    let mut command = Command::new("UID STORE").uids(set);
+    if let Some(mod_seq) = unchanged_since {
+        command = command.unchanged_since(mod_seq);
+    }
     Ok(command.atom(sign).flags(&deleted))
 }

@@ -85,7 +85,7 @@ impl Structure {
 }
 
 /// Everything a cold object needs in one command.
-fn everything(mod_seq: bool) -> Arc<[Item]> {
+pub(super) fn everything(mod_seq: bool) -> Arc<[Item]> {
     changing(mod_seq)
         .into_iter()
         .chain([
@@ -128,7 +128,7 @@ impl Seen {
     }
 
     /// What a message has said that was asked for its flags.
-    fn of(fetch: Option<Fetch>) -> Result<Self, Error> {
+    pub(super) fn of(fetch: Option<Fetch>) -> Result<Self, Error> {
         let flagless = || Error::Upstream("FETCH data without FLAGS".to_owned());
         Self::new(fetch.ok_or(Error::NotFound)?).ok_or_else(flagless)
     }
@@ -158,12 +158,35 @@ impl Account {
         let (mut located, fetch) = self.read_object(id, everything(mod_seq)).await?;
         let mut seen = Seen::of(fetch)?;
         let fetch = std::mem::take(&mut seen.fetch);
-        let structure = Arc::new(Box::pin(self.read_structure(&mut located, fetch)).await?);
+        let structure = self.structure_of(&mut located, fetch).await?;
+        Ok((located, structure, seen))
+    }
+
+    /// The structure of an object, from the cache alone.
+    pub(super) async fn known_structure(
+        &self,
+        key: &MailboxKey,
+        uid: u32,
+    ) -> Option<Arc<Structure>> {
+        let key = self.structure_key(&self.id_of(self.place_at(key, uid)));
+        let known = self.store.structures.get(&key).await;
+        asked("structures", known.is_some());
+        known
+    }
+
+    /// The structure of a message that was fetched with [`everything`]; kept from now on.
+    pub(super) async fn structure_of(
+        &self,
+        located: &mut Located,
+        fetch: Fetch,
+    ) -> Result<Arc<Structure>, Error> {
+        let structure = Arc::new(Box::pin(self.read_structure(located, fetch)).await?);
+        let key = self.structure_key(&located.id);
         self.store
             .structures
-            .insert(self.structure_key(&located.id), Arc::clone(&structure))
+            .insert(key, Arc::clone(&structure))
             .await;
-        Ok((located, structure, seen))
+        Ok(structure)
     }
 
     /// Where an object is, and what changes about it.

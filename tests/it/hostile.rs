@@ -9,6 +9,7 @@ mod properties;
 mod raw;
 mod strings;
 mod wire;
+mod xml;
 
 use std::sync::Mutex;
 

@@ -2,6 +2,8 @@
 
 mod compression;
 mod conditions;
+mod connections;
+mod http2;
 mod origins;
 mod ranges;
 

@@ -87,6 +87,31 @@ async fn objects(store: &Store) {
     flag_and_delete(store, &objects, &object).await;
 }
 
+/// Deletes an object if nobody has changed it, with and without CONDSTORE.
+async fn delete_as_seen(store: &Store, object: &str) {
+    let name = store.kind.name;
+    let shown = store.request("GET", object).send().await.expect(200);
+    let stale = shown.header("etag").unwrap().to_owned();
+    let flag = format!("{object}/flags/%5CFlagged");
+    let change = |method: &str, resource: &str, tag: &str| {
+        let request = store.request(method, resource);
+        request.header("If-Match", tag).send()
+    };
+    let put = change("PUT", &flag, &stale).await;
+    assert_eq!(put.status, 201, "{name}: {}", put.text());
+    let known = store.request("GET", object).header("If-None-Match", &stale);
+    let shown = known.send().await.expect(200);
+    let tag = shown.header("etag").unwrap().to_owned();
+    for (method, resource) in [("DELETE", object), ("DELETE", &flag)] {
+        let answer = change(method, resource, &stale).await;
+        assert_eq!(answer.status, 412, "{name}: {method} {resource}");
+    }
+    let known = store.request("GET", object).header("If-None-Match", &tag);
+    known.send().await.expect(304);
+    let deleted = change("DELETE", object, &tag).await;
+    assert_eq!(deleted.status, 204, "{name}: {}", deleted.text());
+}
+
 /// The middle one of three objects, as it was when it was read.
 async fn flag_and_delete(store: &Store, objects: &[String], object: &Value) {
     let seen = format!("{}/flags/%5CSeen", objects[1]);
@@ -120,7 +145,7 @@ async fn flag_and_delete(store: &Store, objects: &[String], object: &Value) {
         )
         .await;
 
-    store.json("DELETE", &objects[1], None, 204).await;
+    delete_as_seen(store, &objects[1]).await;
     store.json("GET", &objects[1], None, 404).await;
     assert_eq!(
         store.objects("/Default/tel:+15550101").await,

@@ -9,18 +9,22 @@ mod objects;
 mod refusals;
 mod relocation;
 mod scene;
+mod search;
+mod twin;
 
 use std::{collections::BTreeSet, fs, path::Path};
 
 use cpm_bridge::rest::SURFACE;
 
 use self::scene::{Ask, Scene};
+use crate::support::xml::assert_valid;
 
 /// What is asked of each resource by each method; the names are those of the snapshots.
 #[rustfmt::skip] // A line each, to be read as the table it is.
 const ASKED: &[(&str, &str, &str, &[Ask])] = &[
     ("POST", "/objects", "post_objects", creation::POST_OBJECTS),
     ("POST", "/objects/operations/bulkCreation", "post_bulk_creation", creation::POST_BULK_CREATION),
+    ("POST", "/objects/operations/search", "post_object_search", search::POST_OBJECT_SEARCH),
     ("POST", "/objects/operations/bulkUpdate", "post_bulk_update", bulk::POST_UPDATE),
     ("POST", "/objects/operations/bulkDelete", "post_bulk_delete", bulk::POST_DELETE),
     ("DELETE", "/objects/operations/bulkDelete", "delete_bulk_delete", bulk::DELETE_DELETE),
@@ -36,6 +40,7 @@ const ASKED: &[(&str, &str, &str, &[Ask])] = &[
     ("GET", "/objects/{object}/payload", "get_payload", objects::GET_PAYLOAD),
     ("GET", "/objects/{object}/payloadParts/{part}", "get_payload_part", objects::GET_PAYLOAD_PART),
     ("POST", "/folders", "post_folders", folders::POST_FOLDERS),
+    ("POST", "/folders/operations/search", "post_folder_search", search::POST_FOLDER_SEARCH),
     ("GET", "/folders/operations/pathToId", "get_folder_path_to_id", folders::GET_PATH_TO_ID),
     ("POST", "/folders/operations/pathToId", "post_folder_path_to_id", folders::POST_PATH_TO_ID),
     ("POST", "/folders/operations/copyToFolder", "copy_to_folder", relocation::COPY_TO_FOLDER),
@@ -46,10 +51,16 @@ const ASKED: &[(&str, &str, &str, &[Ask])] = &[
     ("PUT", "/folders/{folder}/folderName", "put_folder_name", folders::PUT_FOLDER_NAME),
 ];
 
-type Pairs = BTreeSet<(String, String)>;
+pub(crate) type Pairs = BTreeSet<(String, String)>;
+
+/// Method, path and snapshot of all that is asked.
+pub(crate) fn asked() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    let asked = ASKED.iter();
+    asked.map(|(method, path, name, _)| (*method, *path, *name))
+}
 
 /// Method and path with nameless parameters.
-fn pair(method: &str, path: &str) -> (String, String) {
+pub(crate) fn pair(method: &str, path: &str) -> (String, String) {
     let mut nameless = String::new();
     let mut inside = false;
     for character in path.chars() {
@@ -63,7 +74,7 @@ fn pair(method: &str, path: &str) -> (String, String) {
 }
 
 /// All there is.
-fn surface() -> Pairs {
+pub(crate) fn surface() -> Pairs {
     let resources = SURFACE.iter();
     resources
         .flat_map(|(path, _, _, methods)| methods.iter().map(|method| pair(method, path)))
@@ -127,6 +138,35 @@ async fn every_resource_answers_as_it_did_when_it_was_held_against_the_contract(
         assert!(good > 0, "{method} {path} never succeeds");
         same_as_kept(name, &text.join("\n"));
         scene.bridge.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn every_resource_says_in_xml_what_it_says_in_json() {
+    for (method, path, name, asks) in ASKED {
+        let mut scene = Scene::new(name).await;
+        let mut other = Scene::new(&format!("{name}.xml")).await;
+        let (mut text, mut documents) = (Vec::new(), Vec::new());
+        for ask in *asks {
+            let (in_json, _) = scene.exchange(method, ask).await;
+            let Some((in_xml, exchange)) = other.exchange_in_xml(method, ask).await else {
+                // Something is there then that `twin` does not know.
+                assert_eq!(in_json.status, 400, "{method} {path}: {ask:?}");
+                text.push(format!("## {}\n(cannot be said in XML)\n", ask.what));
+                continue;
+            };
+            assert_eq!(in_xml.status, in_json.status, "{method} {path}: {exchange}");
+            let same = (scene.element(&in_json), other.element(&in_xml));
+            assert_eq!(same.0, same.1, "{method} {path}: {exchange}");
+            text.push(exchange);
+            if in_xml.header("content-type") == Some("application/xml") {
+                documents.push(in_xml.body);
+            }
+        }
+        assert_valid(documents.iter().map(Vec::as_slice));
+        same_as_kept(&format!("{name}.xml"), &text.join("\n"));
+        scene.bridge.stop().await;
+        other.bridge.stop().await;
     }
 }
 

@@ -118,7 +118,10 @@ impl Bracketed {
             .and_then(|origin| origin.strip_suffix(b">"));
         Some(Self {
             kind: text(name.get(..open)?).to_ascii_uppercase(),
-            section: text(name.get(open + 1..close)?).to_ascii_uppercase(),
+            // Courier quotes the names of header fields (RFC 9051 §9, `header-fld-name`), which hold no quotes themselves.
+            section: text(name.get(open + 1..close)?)
+                .to_ascii_uppercase()
+                .replace('"', ""),
             origin: origin.and_then(digits),
         })
     }

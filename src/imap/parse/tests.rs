@@ -417,7 +417,7 @@ fn sections_are_named_by_what_stands_in_the_brackets() {
     assert_eq!(
         fetch.sections,
         [
-            section(false, "HEADER.FIELDS (FROM \"X-]Y\")", None, Some(b"hi")),
+            section(false, "HEADER.FIELDS (FROM X-]Y)", None, Some(b"hi")),
             section(false, "1.2", Some(512), Some(b"q\"")),
             section(true, "1", Some(0), Some(b"\0\r\n")),
             section(true, "2", None, Some(b"(")),

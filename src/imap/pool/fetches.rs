@@ -33,7 +33,7 @@ const MOST: usize = 1000;
 /// The same when bytes of the messages come along, so that an answer stays small.
 const MOST_WITH_BYTES: usize = 32;
 /// How often one batch is taken apart.
-const SPLITS: usize = 32;
+pub(super) const SPLITS: usize = 32;
 
 /// What is fetched from where.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -195,7 +195,7 @@ impl Pool {
 
     /// Looks for messages, once more on a fresh connection when this one turns out to be closed. The connection comes
     /// back unless it is gone.
-    async fn look(
+    pub(super) async fn look(
         self: &Arc<Self>,
         lease: Lease,
         lane: Lane,
@@ -258,7 +258,7 @@ async fn look_on(
 }
 
 /// Whether one message alone may be the reason why a command for many failed.
-fn may_be_one_message(error: &Error) -> bool {
+pub(super) fn may_be_one_message(error: &Error) -> bool {
     match error {
         Error::No { command, .. } | Error::Bad(command) => *command == "UID FETCH",
         Error::Protocol(_) => true,
@@ -273,7 +273,7 @@ fn may_be_one_message(error: &Error) -> bool {
     }
 }
 
-fn ends_connection(error: &Error) -> bool {
+pub(super) fn ends_connection(error: &Error) -> bool {
     Loss::of(error).is_some()
 }
 

@@ -93,7 +93,7 @@ impl Account {
         let mut again = true;
         loop {
             let (located, lease) = self.examined(&first.id).await?;
-            match self.look_at(&lease, &located, &group).await {
+            match self.look_at_sources(&lease, &located, &group).await {
                 // It changes nothing, so it may be asked twice.
                 Err(imap::Error::Closed) if again => again = false,
                 found => {
@@ -117,7 +117,7 @@ impl Account {
         }
     }
 
-    async fn look_at(
+    async fn look_at_sources(
         &self,
         lease: &Lease,
         located: &Located,

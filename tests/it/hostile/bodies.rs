@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Every request that takes a body: method and resource.
-fn takers(target: &Target) -> [(&'static str, String); 5] {
+pub(super) fn takers(target: &Target) -> [(&'static str, String); 5] {
     [
         ("POST", "folders".to_owned()),
         ("PUT", format!("{}/folderName", target.folder)),

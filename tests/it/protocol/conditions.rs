@@ -314,3 +314,28 @@ async fn a_replacement_that_has_begun_in_the_right_revision_is_brought_to_its_en
         ]
     );
 }
+
+/// A removal that is cut off after the object was flagged `\Deleted`: status, how often it was expunged, given its flags by then.
+async fn cut_off(flags_then: &str) -> (u16, usize) {
+    let (store, bridge, object) = scripted("cut_off").await;
+    let look = "UID FETCH 7 (UID FLAGS)";
+    let fetched = |flags: &str| format!("* 1 FETCH (UID 7 FLAGS ({flags}))\n{{tag}} OK done");
+    store.answer(look, "{tag} OK done");
+    store.answer_times(1, look, &fetched(flags_then));
+    store.answer_times(1, look, &fetched("\\Answered"));
+    store.answer("UID STORE 7 *", "{tag} OK done");
+    store.answer_times(1, "UID EXPUNGE 7", "<close>");
+    let answer = when(&bridge, "DELETE", &object, "\"70-x\"").await;
+    let stores = store.received("UID STORE *");
+    assert!(stores[0].contains("(UNCHANGEDSINCE 70)"), "{stores:?}");
+    (answer.status, store.received("UID EXPUNGE 7").len())
+}
+
+#[tokio::test]
+async fn a_removal_that_is_cut_off_goes_on_unless_another_has_changed_the_object() {
+    assert_eq!(cut_off("\\Deleted \\Answered").await, (204, 2));
+    assert_eq!(cut_off("\\Answered").await, (204, 2));
+    // Before the removal began or after: nobody can say, so that it is not finished.
+    assert_eq!(cut_off("\\Deleted \\Answered \\Seen").await, (503, 1));
+    assert_eq!(cut_off("\\Seen").await, (503, 1));
+}

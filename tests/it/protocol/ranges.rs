@@ -82,7 +82,7 @@ async fn octets_of_a_known_length_are_served_in_ranges() {
         for range in [format!("{length}-"), "-0".to_owned()] {
             let headers = [("Range", &*format!("bytes={range}"))];
             let answer = getting(&bridge, &resource, &headers).send().await;
-            assert_eq!(refusal(&answer), "416 SVC0001 416", "{resource} {range}");
+            assert_eq!(refusal(&answer), "416 SVC0002 Range", "{resource} {range}");
             let shown = format!("bytes */{length}");
             assert_eq!(answer.header("content-range"), Some(shown.as_str()));
         }

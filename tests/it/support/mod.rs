@@ -16,3 +16,4 @@ pub(crate) mod strict;
 pub(crate) mod turnstile;
 pub(crate) mod unpacked;
 pub(crate) mod witness;
+pub(crate) mod xml;

@@ -113,6 +113,10 @@ pub(super) const GET_FOLDER: &[Ask] = &[
         "attributes by name",
         "folders/{odd}?attrFilter=Name&attrFilter=Root",
     ),
+    Ask::new(
+        "attributes that are counted",
+        "folders/{albums}?attrFilter=msgcount&attrFilter=SubtreeMsgCount&attrFilter=SubtreeSize&attrFilter=none",
+    ),
     Ask::new("another list", "folders/{inbox}?listFilter=all"),
     Ask::new(
         "two lists",

@@ -11,6 +11,7 @@ use super::{
 use crate::support::{
     bridge::Bridge,
     http::{Client, Request},
+    xml::assert_valid,
 };
 
 /// Changes a good request so that it is refused.
@@ -160,6 +161,39 @@ async fn a_body_that_cannot_be_read_is_refused_by_every_resource_that_reads_one(
         write!(text, "## {what}\n{}", grouped(answers)).unwrap();
     }
     same_as_kept("refused_bodies", &text);
+}
+
+#[tokio::test]
+async fn what_is_refused_is_refused_in_xml_too() {
+    let mut scene = Scene::new("refused_in_xml").await;
+    let mut documents = Vec::new();
+    let everywhere = WRONG.iter().map(|wrong| (false, wrong));
+    let bodies = WRONG_BODY.iter().map(|wrong| (true, wrong));
+    for (with_body, (what, spoil)) in everywhere.chain(bodies) {
+        for (method, path, ask) in good(with_body) {
+            let request = scene.request(method, &ask.without_body());
+            let in_json = scene.send(spoil(&scene, request.clone())).await;
+            // One more that is taken makes another request of what is wrong with Accept.
+            if in_json.status < 300 || what.starts_with("an Accept") {
+                continue;
+            }
+            let request = request.header("Accept", "application/xml");
+            let in_xml = scene.send(spoil(&scene, request)).await;
+            assert_eq!(in_xml.status, in_json.status, "{method} {path}: {what}");
+            let said = [&in_json, &in_xml].map(|answer| scene.element(answer));
+            assert_eq!(said[0], said[1], "{method} {path}: {what}");
+            if !what.contains("document type") {
+                let media_type = in_xml.header("content-type");
+                assert_eq!(
+                    media_type,
+                    Some("application/xml"),
+                    "{method} {path}: {what}"
+                );
+                documents.push(in_xml.body);
+            }
+        }
+    }
+    assert_valid(documents.iter().map(Vec::as_slice));
 }
 
 #[tokio::test]

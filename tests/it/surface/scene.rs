@@ -2,12 +2,14 @@
 
 use serde_json::Value;
 
+use super::twin::{self, Twin};
 use crate::{
     objects::{folder_of, objects_of},
     support::{
         bridge::Bridge,
         http::{Answer, Request},
         witness::Witness,
+        xml::Element,
     },
 };
 
@@ -39,11 +41,11 @@ const URLS: [&str; 4] = ["resourceURL", "parentFolder", "payloadURL", "href"];
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ask {
     /// What is asked, as a heading.
-    what: &'static str,
+    pub(super) what: &'static str,
     /// Below the box.
-    target: &'static str,
-    headers: &'static [(&'static str, &'static str)],
-    body: Option<&'static str>,
+    pub(super) target: &'static str,
+    pub(super) headers: &'static [(&'static str, &'static str)],
+    pub(super) body: Option<&'static str>,
 }
 
 impl Ask {
@@ -209,8 +211,14 @@ impl Scene {
 
     /// Asks, and writes down question and answer.
     pub(super) async fn ask(&mut self, method: &str, ask: &Ask) -> (u16, String) {
+        let (answer, text) = self.exchange(method, ask).await;
+        (answer.status, text)
+    }
+
+    /// The same with the answer itself.
+    pub(super) async fn exchange(&mut self, method: &str, ask: &Ask) -> (Answer, String) {
         let answer = self.send(self.request(method, ask)).await;
-        self.remember(&answer);
+        self.remember(&in_json(&answer));
         let mut text = format!("## {}\n{method} {}\n", ask.what, ask.target);
         for (name, value) in ask.headers {
             text += &format!("{name}: {value}\n");
@@ -218,7 +226,44 @@ impl Scene {
         if let Some(body) = ask.body {
             text += &format!("{}\n", body.replace('\r', "").trim_end());
         }
-        (answer.status, format!("{text}\n{}", self.written(&answer)))
+        let text = format!("{text}\n{}", self.written(&answer));
+        (answer, text)
+    }
+
+    /// The same in XML; `None` for what cannot be said in it.
+    pub(super) async fn exchange_in_xml(
+        &mut self,
+        method: &str,
+        ask: &Ask,
+    ) -> Option<(Answer, String)> {
+        let Twin { headers, body } = twin::twin(ask)?;
+        let mut request = self.bridge.request(method, &self.filled(ask.target));
+        let mut text = format!("## {}\n{method} {}\n", ask.what, ask.target);
+        for (name, value) in &headers {
+            request = request.header(name, value);
+            text += &format!("{name}: {value}\n");
+        }
+        if let Some(body) = body {
+            text += &format!("{}\n", body.replace('\r', "").trim_end());
+            request = request.raw_body(self.filled(&body));
+        }
+        let answer = self.send(request).await;
+        self.remember(&in_json(&answer));
+        let text = format!("{text}\n{}", self.written(&answer));
+        Some((answer, text))
+    }
+
+    /// A document in either form as XML, with names for what changes.
+    pub(super) fn element(&self, answer: &Answer) -> Option<String> {
+        let mut element = if is_xml(answer) {
+            Element::read(answer.text())
+        } else if is_json(answer) {
+            Element::of_json(&answer.json())
+        } else {
+            return None;
+        };
+        steady_element(&mut element);
+        Some(self.named(&element.laid_out("")))
     }
 
     /// An answer as text.
@@ -226,8 +271,9 @@ impl Scene {
         let mut text = format!("{}\n", answer.status);
         let json = is_json(answer);
         for (name, value) in &answer.headers {
-            // The length of JSON is that of a port's digits.
-            let shown = name == "content-length" && !json && answer.status != 204;
+            // The length of a document is that of a port's digits.
+            let document = json || is_xml(answer);
+            let shown = name == "content-length" && !document && answer.status != 204;
             if shown || !EVERYWHERE.contains(&name.as_str()) {
                 let value = steady_header(name, value);
                 text += &self.named(&format!("{name}: {value}\n"));
@@ -236,6 +282,8 @@ impl Scene {
         if json && !answer.body.is_empty() {
             let named = self.named(&steady(answer.json()).to_string());
             text += &laid_out(&serde_json::from_str(&named).unwrap(), "");
+        } else if is_xml(answer) {
+            text += &self.element(answer).unwrap();
         } else if let Ok(body) = std::str::from_utf8(&answer.body) {
             text += &body.replace('\r', "");
         } else {
@@ -250,8 +298,8 @@ impl Scene {
         if let Some(length) = answer.header("content-length") {
             assert_eq!(length, answer.body.len().to_string(), "{answer:?}");
         }
-        if is_json(answer) {
-            let document = answer.json();
+        if is_json(answer) || is_xml(answer) {
+            let document = in_json(answer).json();
             assert_eq!(document.as_object().unwrap().len(), 1, "{document}");
             self.check_urls(&document);
         }
@@ -280,7 +328,7 @@ impl Scene {
         assert!(path.bytes().all(plain), "{url}");
     }
 
-    /// `{cursor}` and `{new}` are of the answer that had one last, and so are `{made}` and, of a list, `{made2}` and so on.
+    /// `{cursor}`, `{since}` and `{new}` are of the answer that had one last, and so are `{made}` and, of a list, `{made2}` and so on.
     fn remember(&mut self, answer: &Answer) {
         if is_json(answer)
             && let Some(items) = answer.json()["bulkResponseList"]["response"].as_array()
@@ -292,10 +340,14 @@ impl Scene {
         if answer.status == 201 && is_json(answer) {
             self.remember_made(&answer.json()["reference"], "made");
         }
-        if is_json(answer)
-            && let Some(cursor) = answer.json()["folder"]["cursor"].as_str()
-        {
-            self.rename("cursor", cursor);
+        for root in ["folder", "objectList", "folderList"] {
+            for (member, name) in [("cursor", "cursor"), ("creationCursor", "since")] {
+                if is_json(answer)
+                    && let Some(cursor) = answer.json()[root][member].as_str()
+                {
+                    self.rename(name, cursor);
+                }
+            }
         }
         if answer.status == 201
             && let Some(location) = answer.header("location")
@@ -330,6 +382,38 @@ fn id(url: &str) -> String {
 
 fn is_json(answer: &Answer) -> bool {
     answer.header("content-type") == Some("application/json") && !answer.body.is_empty()
+}
+
+fn is_xml(answer: &Answer) -> bool {
+    answer.header("content-type") == Some("application/xml") && !answer.body.is_empty()
+}
+
+/// The same answer with its document in JSON, in which all scalars are strings.
+fn in_json(answer: &Answer) -> Answer {
+    let mut headers = answer.headers.clone();
+    let mut body = answer.body.clone();
+    if is_xml(answer) {
+        let typed = headers
+            .iter_mut()
+            .filter(|(name, _)| name == "content-type");
+        typed.for_each(|(_, value)| "application/json".clone_into(value));
+        body = Element::read(answer.text()).to_json().to_string().into();
+    }
+    Answer {
+        status: answer.status,
+        headers,
+        body,
+    }
+}
+
+/// A document without what is another in every run.
+fn steady_element(element: &mut Element) {
+    if CHANGING.contains(&element.name.as_str()) {
+        let number: u64 = element.text.parse().unwrap();
+        assert!(number > 0, "{element:?}");
+        element.text = format!("[{}]", element.name);
+    }
+    element.children.iter_mut().for_each(steady_element);
 }
 
 /// A document without what is another in every run.

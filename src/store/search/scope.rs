@@ -1,0 +1,209 @@
+//! Where a search looks: the folders of its scope, in order, without those that have no messages.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a server may say more than was asked, and codes are many: what is not named does not matter here"
+)]
+
+use std::collections::HashMap;
+
+use super::{created::Snapshot, folder::Folder};
+use crate::{
+    imap::{
+        self, Command, MailboxName,
+        capability::Listing,
+        response::{Code, MailboxStatus, Untagged},
+    },
+    nms::{self, SelectionCriteria},
+    store::{
+        Account, Error,
+        folders::resolved,
+        locate::Located,
+        tree::{Node, Tree},
+    },
+};
+
+/// Folders from which on it is worth asking which of them are empty.
+const MANY: usize = 8;
+/// What is asked of each mailbox, apart from the tree: Cyrus 3.6 sends random bytes as MAILBOXID beside anything but UIDVALIDITY.
+const ITEMS: &str = "(MESSAGES UIDNEXT UIDVALIDITY)";
+
+/// The folder a search is bound to, and whether what is below it is searched too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Scope {
+    /// Path; `None` for the whole box.
+    path: Option<String>,
+    recursive: bool,
+    /// Its id as text, empty for the whole box: what a cursor is bound to, whatever URL the folder was named with.
+    pub(super) id: String,
+}
+
+/// What STATUS says of each mailbox.
+#[derive(Debug, Default)]
+pub(super) struct Census(HashMap<MailboxName, MailboxStatus>);
+
+impl Scope {
+    /// Whether a path is in it.
+    pub(super) fn has(&self, path: &str) -> bool {
+        match (&self.path, self.recursive) {
+            (None, _) => true,
+            (Some(scope), true) => crate::store::tree::is_within(path, scope),
+            (Some(scope), false) => path == scope,
+        }
+    }
+
+    /// Whether a folder is in it: one below the folder that is the scope, or directly below.
+    pub(super) fn is_above(&self, path: &str) -> bool {
+        let Some(scope) = &self.path else {
+            return true;
+        };
+        let below = path
+            .strip_prefix(scope.as_str())
+            .and_then(|rest| rest.strip_prefix('/'));
+        below.is_some_and(|below| self.recursive || !below.contains('/'))
+    }
+
+    /// Whether it may be more than one folder.
+    fn is_wide(&self) -> bool {
+        self.path.is_none() || self.recursive
+    }
+}
+
+impl Census {
+    /// What is said of a mailbox, if it is that one.
+    fn of(&self, node: &Node) -> Option<&MailboxStatus> {
+        let status = self.0.get(&node.mailbox)?;
+        let same = status.uid_validity == Some(node.expected.as_ref()?.uid_validity);
+        same.then_some(status)
+    }
+
+    /// What is there now.
+    pub(super) fn snapshot(&self, tree: &Tree) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        for (_, node) in tree.subtree("") {
+            if let Some(uid_next) = self.of(node).and_then(|status| status.uid_next) {
+                snapshot.add(&node.key, uid_next);
+            }
+        }
+        snapshot
+    }
+}
+
+impl Account {
+    /// The scope that criteria name.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] with the URL or path that is none here, or `searchScope` without either.
+    pub(super) fn scope_of(
+        &self,
+        tree: &Tree,
+        urls: &nms::Urls,
+        asked: &SelectionCriteria,
+    ) -> Result<Scope, Error> {
+        let recursive = asked.non_recursive_scope != Some(true);
+        let Some(scope) = &asked.search_scope else {
+            return Ok(Scope {
+                path: None,
+                // There is no scope to be left out of.
+                recursive: true,
+                id: String::new(),
+            });
+        };
+        let url = scope.resource_url.as_deref().filter(|url| !url.is_empty());
+        let unknown = |named: &str| Error::InvalidInput(named.to_owned());
+        let path = match (url, scope.path.as_deref()) {
+            (Some(url), _) => {
+                let id = urls.folder_id(url).ok_or_else(|| unknown(url))?;
+                let id = self.seal.read_folder(&id).ok_or_else(|| unknown(url))?;
+                self.folder_path(tree, &id).ok_or_else(|| unknown(url))?
+            }
+            (None, Some(path)) => resolved(tree, path)
+                .ok()
+                .flatten()
+                .ok_or_else(|| unknown(path))?,
+            (None, None) => return Err(unknown("searchScope")),
+        };
+        Ok(Scope {
+            id: self.folder_text(tree, &path).unwrap_or_default(),
+            path: Some(path),
+            recursive,
+        })
+    }
+
+    /// The folders of a scope that have messages, by path. What is not known to be empty counts as not empty.
+    pub(super) fn folders_in(&self, tree: &Tree, scope: &Scope, census: &Census) -> Vec<Folder> {
+        let inside = tree.subtree("").filter(|(path, _)| scope.has(path));
+        let folder = |(path, node): (&str, &Node)| {
+            let status = census.of(node);
+            if status.is_some_and(|status| status.messages == Some(0)) {
+                return None;
+            }
+            Some(Folder {
+                path: path.to_owned(),
+                uid_next: status.and_then(|status| status.uid_next),
+                at: Located {
+                    id: self.id_of(self.place_at(&node.key, 0)),
+                    path: path.to_owned(),
+                    folder: self.folder_text(tree, path)?,
+                    mailbox: node.mailbox.clone(),
+                    expected: node.expected.clone()?,
+                    key: node.key.clone(),
+                    uid: 0,
+                },
+            })
+        };
+        inside.filter_map(folder).collect()
+    }
+
+    /// How much there is in each mailbox, when that is `needed` or spares more than it costs; else nothing is said.
+    pub(super) async fn census(
+        &self,
+        tree: &Tree,
+        scope: &Scope,
+        needed: bool,
+    ) -> Result<Census, Error> {
+        let listing = self.pool.capabilities()?.listing();
+        let many = scope.is_wide() && tree.subtree("").nth(MANY).is_some();
+        match listing {
+            Listing::WithStatus if needed || many => self.census_of_all().await,
+            Listing::ThenStatus if needed => self.census_of_each(tree).await,
+            Listing::WithStatus | Listing::ThenStatus => Ok(Census::default()),
+        }
+    }
+
+    async fn census_of_all(&self) -> Result<Census, Error> {
+        let command = Command::new("LIST").string("").string("*");
+        let command = command.atom("RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY))");
+        let completion = self.pool.read_outside(command).await?;
+        Ok(Census::of_all(completion.untagged))
+    }
+
+    async fn census_of_each(&self, tree: &Tree) -> Result<Census, Error> {
+        let mut said = Vec::new();
+        for (_, node) in tree.subtree("") {
+            if node.expected.is_none() {
+                continue;
+            }
+            let command = Command::new("STATUS").mailbox(&node.mailbox).atom(ITEMS);
+            match self.pool.read_outside(command).await {
+                Ok(completion) => said.extend(completion.untagged),
+                // Gone since it was listed, or not to be read.
+                Err(imap::Error::No {
+                    code: None | Some(Code::NonExistent | Code::NoPerm),
+                    ..
+                }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Census::of_all(said))
+    }
+}
+
+impl Census {
+    fn of_all(said: Vec<Untagged>) -> Self {
+        let status = said.into_iter().filter_map(|data| match data {
+            Untagged::MailboxStatus(status) => Some((status.mailbox.clone()?, status)),
+            _ => None,
+        });
+        Self(status.collect())
+    }
+}
