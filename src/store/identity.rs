@@ -137,7 +137,10 @@ impl Account {
             return Ok(Vec::new());
         };
         let opened = self.pool.examine_in(&node.mailbox, expected).await?;
-        let (lease, _) = opened.ok_or_else(elsewhere)?;
+        let (lease, selected) = opened.ok_or_else(elsewhere)?;
+        if selected.exists == 0 {
+            return Ok(Vec::new());
+        }
         let mut uids = search(&lease, Command::new("UID SEARCH").atom("ALL")).await?;
         uids.sort_unstable();
         uids.dedup();

@@ -58,17 +58,22 @@ impl Right {
         }
     }
 
-    /// Whether it is among the letters of MYRIGHTS; servers of RFC 2086 say `c` and `d` (RFC 4314 §2.1.1).
+    /// Whether it is among the letters of MYRIGHTS. Servers of RFC 2086 say `c` and `d`; those that say more say them too, of whoever
+    /// has part of what they stand for (RFC 4314 §2.1.1).
     fn is_in(self, letters: &str) -> bool {
-        let any = match self {
-            Self::Read => "r",
-            Self::Seen => "s",
-            Self::Write => "w",
-            Self::DeleteMessage => "td",
-            Self::Expunge => "ed",
-            Self::Insert => "i",
-            Self::CreateMailbox => "kc",
-            Self::DeleteMailbox => "xdc",
+        let newer = letters.contains(['k', 'x', 't', 'e']);
+        let any = match (self, newer) {
+            (Self::Read, _) => "r",
+            (Self::Seen, _) => "s",
+            (Self::Write, _) => "w",
+            (Self::Insert, _) => "i",
+            (Self::DeleteMessage, true) => "t",
+            (Self::Expunge, true) => "e",
+            (Self::DeleteMessage | Self::Expunge, false) => "d",
+            (Self::CreateMailbox, true) => "k",
+            (Self::CreateMailbox, false) => "c",
+            (Self::DeleteMailbox, true) => "x",
+            (Self::DeleteMailbox, false) => "dc",
         };
         letters.contains(|letter| any.contains(letter))
     }
@@ -177,6 +182,7 @@ mod tests {
         assert!(Right::Expunge.is_in("lrswipekxtea"));
         assert!(!Right::Expunge.is_in("lrswt"));
         assert!(Right::Expunge.is_in("acdilrsw"));
+        assert!(!Right::Expunge.is_in("lrswitpkxacd"));
         assert!(!Right::CreateMailbox.is_in("lr"));
         assert!(!Right::Read.is_in(""));
     }

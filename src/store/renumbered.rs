@@ -42,7 +42,14 @@ impl Account {
             return Ok(numbered);
         }
         for (below, node) in tree.subtree(path) {
-            let messages = self.all_messages(node, MOST).await?;
+            let messages = match self.all_messages(node, MOST).await {
+                // One that may be renamed and not be looked into: nobody knows an id of what is in it.
+                Err(error) if !error.is_for_now() => {
+                    tracing::warn!(%error, "what is in a folder that will be renamed cannot be read");
+                    continue;
+                }
+                messages => messages?,
+            };
             let known = messages.into_iter().map(|(uid, identity)| Known {
                 id: self.id_of(self.place_at(&node.key, uid)),
                 uid,

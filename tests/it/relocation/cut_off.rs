@@ -467,3 +467,23 @@ async fn a_kill_between_any_two_steps_is_survived() {
         }
     }
 }
+
+/// The store is still at it when the bridge has given up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_move_that_comes_late_is_found_and_brought_to_an_end() {
+    let (_bridge, proxy, scene, _directory) = MOVE.start("late").await;
+    proxy.lay("UID MOVE", Trap::HoldSaid(0), Fault::None);
+    let first = scene.ask("move").await;
+    assert!(first.iter().all(Option::is_none), "{first:?}");
+    assert_eq!(scene.listed("/B").await.len(), 1, "not yet");
+    proxy.release();
+    let mut witness = scene.account.witness().await;
+    for _ in 0..200 {
+        if witness.examine("B").await == 4 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(witness.examine("B").await, 4, "it does not come");
+    scene.is_moved_once("late", &first).await;
+}
