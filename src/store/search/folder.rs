@@ -182,12 +182,15 @@ impl Account {
             Refused::Because(error) => Err(error),
             Refused::Elsewhere if tries.moves < MOST_MOVES => {
                 tries.moves += 1;
-                match self.located_again(at).await {
-                    Ok(located) => folder.at = located,
-                    Err(Error::NotFound) => return Ok(false),
-                    Err(error) => return Err(error),
-                }
-                Ok(true)
+                let tree = self.fresh_tree().await?;
+                let path = tree.path(&at.key);
+                let found = path.and_then(|path| {
+                    let node = tree.node(path)?;
+                    self.folder_at(&tree, path, node)
+                });
+                let is_there = found.is_some();
+                folder.at = found.unwrap_or_else(|| folder.at.clone());
+                Ok(is_there)
             }
             Refused::Elsewhere => Err(Error::Unavailable(
                 "the folder is renamed all the time".to_owned(),

@@ -145,18 +145,23 @@ impl Account {
                         messages: status.messages?,
                     })
                 }),
-                at: Located {
-                    id: self.id_of(self.place_at(&node.key, 0)),
-                    path: path.to_owned(),
-                    folder: self.folder_text(tree, path)?,
-                    mailbox: node.mailbox.clone(),
-                    expected: node.expected.clone()?,
-                    key: node.key.clone(),
-                    uid: 0,
-                },
+                at: self.folder_at(tree, path, node)?,
             })
         };
         inside.filter_map(folder).collect()
+    }
+
+    /// Where a folder is; the UID means nothing.
+    pub(super) fn folder_at(&self, tree: &Tree, path: &str, node: &Node) -> Option<Located> {
+        Some(Located {
+            id: self.id_of(self.place_at(&node.key, 0)),
+            path: path.to_owned(),
+            folder: self.folder_text(tree, path)?,
+            mailbox: node.mailbox.clone(),
+            expected: node.expected.clone()?,
+            key: node.key.clone(),
+            uid: 0,
+        })
     }
 
     /// How much there is in each mailbox, when that is `needed` or spares more than it costs; else nothing is said.
