@@ -188,11 +188,7 @@ impl Pool {
         uid: u32,
         items: Arc<[Item]>,
     ) -> Result<Option<Option<Fetch>>, Error> {
-        let wanted = Wanted {
-            mailbox: mailbox.clone(),
-            expected: expected.clone(),
-            items,
-        };
+        let wanted = Wanted::new(mailbox, expected, items);
         self.fetch_merged(wanted, uid).await
     }
 
@@ -208,11 +204,7 @@ impl Pool {
         uid: u32,
         items: Arc<[Item]>,
     ) -> Result<Option<Option<Fetch>>, Error> {
-        let wanted = Wanted {
-            mailbox: mailbox.clone(),
-            expected: expected.clone(),
-            items,
-        };
+        let wanted = Wanted::new(mailbox, expected, items);
         let lease = self.lease(lane, Some(mailbox), 0).await?;
         self.fetch_one(lease, lane, &wanted, uid).await
     }

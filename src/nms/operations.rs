@@ -58,6 +58,12 @@ struct NamedObjects {
     object_reference: Vec<Named>,
 }
 
+impl NamedObjects {
+    fn all(member: Option<&Self>) -> Option<&[Named]> {
+        member.map(|objects| &objects.object_reference[..])
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 struct NamedFolders {
     #[serde(
@@ -100,11 +106,8 @@ impl TargetSourceRef {
     /// Objects in the order of the request.
     #[must_use]
     pub fn objects(&self) -> &[Named] {
-        let objects = self
-            .sources
-            .as_ref()
-            .and_then(|sources| sources.objects.as_ref());
-        objects.map_or(&[], |objects| &objects.object_reference)
+        let sources = self.sources.as_ref();
+        NamedObjects::all(sources.and_then(|sources| sources.objects.as_ref())).unwrap_or_default()
     }
 }
 
@@ -132,8 +135,7 @@ impl BulkUpdate {
     /// The objects that are named, in the order of the request; `None` when the member is not there.
     #[must_use]
     pub fn objects(&self) -> Option<&[Named]> {
-        let objects = self.objects.as_ref()?;
-        Some(&objects.object_reference)
+        NamedObjects::all(self.objects.as_ref())
     }
 }
 
@@ -155,7 +157,6 @@ impl BulkDelete {
     /// The objects that are named, in the order of the request; `None` when the member is not there.
     #[must_use]
     pub fn objects(&self) -> Option<&[Named]> {
-        let objects = self.objects.as_ref()?;
-        Some(&objects.object_reference)
+        NamedObjects::all(self.objects.as_ref())
     }
 }

@@ -58,6 +58,14 @@ struct Waiting {
 pub(super) struct Fetches(Mutex<HashMap<Wanted, Vec<Waiting>>>);
 
 impl Wanted {
+    pub(super) fn new(mailbox: &MailboxName, expected: &Expected, items: Arc<[Item]>) -> Self {
+        Self {
+            mailbox: mailbox.clone(),
+            expected: expected.clone(),
+            items,
+        }
+    }
+
     /// Most messages of one batch.
     fn most(&self) -> usize {
         let bytes = self.items.iter().any(|item| match item {

@@ -52,11 +52,7 @@ impl Pool {
         uids: &[u32],
         items: Arc<[Item]>,
     ) -> Result<Option<BTreeMap<u32, Fetch>>, Error> {
-        let wanted = Wanted {
-            mailbox: mailbox.clone(),
-            expected: expected.clone(),
-            items,
-        };
+        let wanted = Wanted::new(mailbox, expected, items);
         let mut uids = uids.to_vec();
         uids.sort_unstable();
         uids.dedup();
