@@ -1,11 +1,11 @@
 //! Commands made from values, never from text put together: each argument is written as atom, quoted string or
 //! literal as it needs, and what no command may hold is refused before anything is sent.
 
-use std::{collections::BTreeSet, fmt, ops::RangeInclusive};
+use std::fmt;
 
 use chrono::{DateTime, FixedOffset};
 
-use super::MailboxName;
+use super::{Flag, MailboxName, UidSet};
 
 /// Quoted strings longer than this are sent as literals; old servers bound their line buffers.
 const LONGEST_QUOTED: usize = 1000;
@@ -289,183 +289,10 @@ impl fmt::Display for SectionName {
     }
 }
 
-/// A system flag or keyword that is safe to send (RFC 9051 §9, `flag`). Compared without regard to case.
-#[derive(Debug, Clone)]
-pub struct Flag(String);
-
-/// Not a flag: empty, too long, or with a character no flag may hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a flag")]
-pub struct InvalidFlag;
-
-impl Flag {
-    /// Longest flag that is sent; servers stop at 50 to 200.
-    pub const LONGEST: usize = 200;
-
-    /// Checks a flag.
-    ///
-    /// # Errors
-    /// [`InvalidFlag`] for anything but an atom, or `\` and an atom.
-    pub fn parse(text: &str) -> Result<Self, InvalidFlag> {
-        let atom = text.strip_prefix('\\').unwrap_or(text);
-        let valid =
-            !atom.is_empty() && text.len() <= Self::LONGEST && atom.bytes().all(is_atom_byte);
-        if valid {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidFlag)
-        }
-    }
-
-    /// As given.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether it is a system flag, and none of RFC 9051 §2.3.2: some servers have such flags, others do not even read them.
-    #[must_use]
-    pub fn is_extension(&self) -> bool {
-        const KNOWN: [&str; 6] = ["Seen", "Answered", "Flagged", "Deleted", "Draft", "Recent"];
-        self.0
-            .strip_prefix('\\')
-            .is_some_and(|name| !KNOWN.iter().any(|known| known.eq_ignore_ascii_case(name)))
-    }
-
-    /// Whether this is the flag of that name, in any case.
-    #[must_use]
-    pub fn is(&self, name: &str) -> bool {
-        self.0.eq_ignore_ascii_case(name)
-    }
-}
-
-impl PartialEq for Flag {
-    fn eq(&self, other: &Self) -> bool {
-        self.is(&other.0)
-    }
-}
-
-impl Eq for Flag {}
-
-/// RFC 9051 §9, `ATOM-CHAR`: no controls, no 8-bit, none of `( ) { SP % * " \ ]`.
-fn is_atom_byte(byte: u8) -> bool {
-    matches!(byte, b'!'..=b'~') && !b"(){%*\"\\]".contains(&byte)
-}
-
-/// UIDs in ascending order, written as ranges. Never empty on the wire: an empty set must not be sent.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct UidSet(Vec<RangeInclusive<u32>>);
-
-impl UidSet {
-    /// One UID.
-    #[must_use]
-    pub fn one(uid: u32) -> Self {
-        Self(vec![uid..=uid])
-    }
-
-    /// All UIDs up to one.
-    #[must_use]
-    pub fn up_to(uid: u32) -> Self {
-        Self(vec![1..=uid.max(1)])
-    }
-
-    /// All UIDs below one but these, which are in ascending order.
-    #[must_use]
-    pub fn between(uids: &[u32], below: u32) -> Self {
-        let mut ranges = Vec::new();
-        let mut next = 1;
-        for uid in uids.iter().copied().chain([below]) {
-            let end = uid.min(below).saturating_sub(1);
-            if next <= end {
-                ranges.push(next..=end);
-            }
-            next = next.max(uid.saturating_add(1));
-        }
-        Self(ranges)
-    }
-
-    /// All UIDs from one on. Its end is a number: `*` would mean the last message also when that comes before (RFC 9051 §9).
-    #[must_use]
-    pub fn from_on(uid: u32) -> Self {
-        Self(vec![uid.max(1)..=u32::MAX])
-    }
-
-    /// Whether there is nothing in it.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Its UIDs, in ascending order.
-    pub fn uids(&self) -> impl Iterator<Item = u32> {
-        self.0.iter().cloned().flatten()
-    }
-
-    /// Cuts the set into sets of at most `longest` bytes on the wire each; servers bound their command lines (Courier at 64 kB).
-    #[must_use]
-    pub fn split(self, longest: usize) -> Vec<Self> {
-        let mut sets: Vec<Self> = Vec::new();
-        let mut length = usize::MAX;
-        for range in self.0 {
-            let written = written_length(&range) + 1;
-            if length.saturating_add(written) > longest {
-                sets.push(Self::default());
-                length = 0;
-            }
-            length += written;
-            if let Some(last) = sets.last_mut() {
-                last.0.push(range);
-            }
-        }
-        sets
-    }
-}
-
-impl FromIterator<u32> for UidSet {
-    fn from_iter<I: IntoIterator<Item = u32>>(uids: I) -> Self {
-        let mut ranges: Vec<RangeInclusive<u32>> = Vec::new();
-        // 0 is no UID (RFC 9051 §2.3.1.1).
-        for uid in uids
-            .into_iter()
-            .filter(|&uid| uid != 0)
-            .collect::<BTreeSet<_>>()
-        {
-            match ranges.last_mut() {
-                Some(last) if last.end().checked_add(1) == Some(uid) => *last = *last.start()..=uid,
-                Some(_) | None => ranges.push(uid..=uid),
-            }
-        }
-        Self(ranges)
-    }
-}
-
-impl fmt::Display for UidSet {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, range) in self.0.iter().enumerate() {
-            if index > 0 {
-                formatter.write_str(",")?;
-            }
-            if range.start() == range.end() {
-                write!(formatter, "{}", range.start())?;
-            } else {
-                write!(formatter, "{}:{}", range.start(), range.end())?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn written_length(range: &RangeInclusive<u32>) -> usize {
-    let digits = |number: u32| number.checked_ilog10().map_or(1, |log| log as usize + 1);
-    if range.start() == range.end() {
-        digits(*range.start())
-    } else {
-        digits(*range.start()) + 1 + digits(*range.end())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use imap_codec::{
         CommandCodec,
         decode::Decoder,
@@ -527,17 +354,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_between_uids_is_what_they_are_not() {
-        let between = |uids: &[u32], below| UidSet::between(uids, below).to_string();
-        assert_eq!(between(&[2, 3, 7], 10), "1,4:6,8:9");
-        assert_eq!(between(&[1, 2, 3], 4), "");
-        assert_eq!(between(&[], 4), "1:3");
-        assert_eq!(between(&[5, 9], 7), "1:4,6");
-        assert_eq!(between(&[1, u32::MAX], u32::MAX), "2:4294967294");
-        assert_eq!(between(&[], 0), "");
-    }
-
-    #[test]
     fn nul_is_refused() {
         assert!(Command::new("CREATE").string("a\0b").is_refused());
         assert!(!Command::new("CREATE").string("a b").is_refused());
@@ -549,36 +365,6 @@ mod tests {
             format!("{:?}", Command::new("LOGIN").string("secret")),
             "Command(\"LOGIN\")"
         );
-    }
-
-    #[test]
-    fn flags_are_atoms() {
-        for good in ["\\Seen", "$MDNSent", "read-report-sent", "we/ird:key"] {
-            assert!(Flag::parse(good).is_ok(), "{good}");
-        }
-        for bad in [
-            "", "\\", "a b", "a\r\nb", "a\0", "a]b", "é", "\\\\Seen", "a\"b", "(x)", "%", "*",
-        ] {
-            assert_eq!(Flag::parse(bad), Err(InvalidFlag), "{bad}");
-        }
-        assert_eq!(Flag::parse("\\SEEN"), Flag::parse("\\Seen"));
-    }
-
-    #[test]
-    fn uid_sets_are_ordered_ranges_and_split_below_the_bound() {
-        let set: UidSet = [9, 3, 4, 5, 1, 0, u32::MAX].into_iter().collect();
-        assert_eq!(set.to_string(), "1,3:5,9,4294967295");
-        let sparse: UidSet = (1..10_000).map(|uid| uid * 3).collect();
-        let sets = sparse.clone().split(8000);
-        assert!(
-            sets.iter()
-                .all(|set| set.to_string().len() <= 8000 && !set.is_empty())
-        );
-        let together: UidSet = sets
-            .into_iter()
-            .flat_map(|set| set.0.into_iter().flatten())
-            .collect();
-        assert_eq!(together, sparse);
     }
 
     proptest! {

@@ -16,12 +16,13 @@ use super::{Lane, Lease, Pool};
 use crate::{
     imap::{
         MailboxName,
-        command::{Item, UidSet},
+        command::Item,
         connection::{Expected, Wish},
         error::Error,
         fetched::by_uid,
         measure::Loss,
         response::{Code, Fetch},
+        uid_set::UidSet,
     },
     task,
 };

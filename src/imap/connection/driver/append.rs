@@ -24,10 +24,11 @@ use tokio::{
 use super::{Driver, finish};
 use crate::imap::{
     MailboxName,
-    command::{Command, Flag},
+    command::Command,
     connect::next,
     connection::Completion,
     error::Error,
+    flag::Flag,
     response::{Response, Status, Tagged},
 };
 

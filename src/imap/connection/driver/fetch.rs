@@ -12,12 +12,13 @@ use tokio::time::{Instant, timeout};
 use super::{Driver, finish};
 use crate::imap::{
     MailboxName,
-    command::{Command, Item, UidSet},
+    command::{Command, Item},
     connect::next,
     connection::{Completion, Expected, Mode},
     error::Error,
     measure::Loss,
     response::{Response, Untagged},
+    uid_set::UidSet,
 };
 
 /// What is fetched, and of which messages.
