@@ -208,13 +208,15 @@ impl Service {
             .catch_unwind()
             .instrument(span.clone())
             .await;
-        let _entered = span.enter();
         let answer = answer.unwrap_or_else(|_| {
-            error!("a handler panicked");
+            span.in_scope(|| error!("a handler panicked"));
             Err(Failure::service(StatusCode::INTERNAL_SERVER_ERROR))
         });
         let response = answer.unwrap_or_else(|failure| http::failure(&failure, wanted.format));
-        let mut response = representation::finished(response, &wanted).await;
+        let finishing = representation::finished(response, &wanted);
+        let mut response = finishing.instrument(span.clone()).await;
+        // Not before the last await: what else runs on this thread meanwhile is none of this request.
+        let _entered = span.enter();
         if method == Method::HEAD {
             response = http::without_body(response);
         }
