@@ -1,6 +1,7 @@
 //! Bodies of the two searches, and of what selects objects for a bulk operation (contract §2.9, §4).
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{
     folder::Folder,
@@ -45,6 +46,41 @@ pub struct SelectionCriteria {
 }
 
 impl SelectionCriteria {
+    /// The first member of criteria, as they were sent, that is none of theirs. Elsewhere such a one is ignored (contract §2.2); what
+    /// selects objects for something to be done to them could mean many more without it.
+    #[must_use]
+    pub fn unknown_member(sent: &Value) -> Option<String> {
+        const CRITERIA: [&str; 7] = [
+            "fromCursor",
+            "maxEntries",
+            "searchCriteria",
+            "searchScope",
+            "nonRecursiveScope",
+            "sortCriteria",
+            "sortCriterion",
+        ];
+        let search = sent.get("searchCriteria");
+        let unknown = unknown_in(Some(sent), &CRITERIA)
+            .or_else(|| unknown_in(search, &["criterion", "operator"]))
+            .or_else(|| unknown_in(sent.get("searchScope"), &["resourceURL", "path"]));
+        unknown.or_else(|| {
+            let criteria = search?.get("criterion")?;
+            let list = criteria.as_array().map(|criteria| &criteria[..]);
+            let mut criteria = list.unwrap_or(std::slice::from_ref(criteria)).iter();
+            criteria.find_map(|one| unknown_in(Some(one), &["type", "name", "value"]))
+        })
+    }
+
+    /// The member that asks for an order.
+    #[must_use]
+    pub fn sort_member(&self) -> Option<&'static str> {
+        if self.sort_criteria.is_some() {
+            Some("sortCriteria")
+        } else {
+            (!self.sort_criterion.is_empty()).then_some("sortCriterion")
+        }
+    }
+
     /// The order asked for, most significant first, in whichever of the two spellings (contract §13.2).
     #[must_use]
     pub fn sort(&self) -> &[SortCriterion] {
@@ -132,4 +168,44 @@ pub struct FolderList {
     /// Present when more may follow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
+}
+
+/// The first member that is none of these.
+fn unknown_in(members: Option<&Value>, known: &[&str]) -> Option<String> {
+    let mut names = members?.as_object()?.keys();
+    let unknown = names.find(|name| !known.contains(&name.as_str()));
+    unknown.cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_member_that_is_none_of_the_criteria_is_named() {
+        let unknown = |sent: Value| SelectionCriteria::unknown_member(&sent);
+        let criterion = json!({"type": "Flag", "name": "a", "value": "true"});
+        let all = json!({
+            "maxEntries": 1, "searchScope": {"resourceURL": "x"}, "nonRecursiveScope": true,
+            "searchCriteria": {"criterion": [criterion], "operator": "Not"},
+        });
+        assert_eq!(unknown(all), None);
+        for (sent, named) in [
+            (json!({"searchCriterias": {}}), "searchCriterias"),
+            (json!({"searchCriteria": {"Operator": "Not"}}), "Operator"),
+            (json!({"searchScope": {"resourceUrl": "x"}}), "resourceUrl"),
+            (
+                json!({"searchCriteria": {"criterion": {"Value": "x"}}}),
+                "Value",
+            ),
+            (
+                json!({"searchCriteria": {"criterion": [{}, {"nam": "x"}]}}),
+                "nam",
+            ),
+        ] {
+            assert_eq!(unknown(sent).as_deref(), Some(named));
+        }
+    }
 }

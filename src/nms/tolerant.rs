@@ -72,7 +72,12 @@ pub(super) fn scalar_if_any<'de, D: Deserializer<'de>>(
 pub(super) fn number_if_any<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<i64>, D::Error> {
-    let text: String = written(Value::deserialize(deserializer)?)?;
+    let value = Value::deserialize(deserializer)?;
+    // More than 64 bits: serde_json has it as a floating-point number.
+    if let Some(number) = value.as_f64().filter(|number| is_huge(*number)) {
+        return Ok(Some(if number < 0.0 { i64::MIN } else { i64::MAX }));
+    }
+    let text: String = written(value)?;
     let text = text.trim();
     let digits = text.strip_prefix('-').unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -84,6 +89,11 @@ pub(super) fn number_if_any<'de, D: Deserializer<'de>>(
         i64::MAX
     };
     Ok(Some(text.parse().unwrap_or(most)))
+}
+
+/// Beyond what 63 bits can count, and so without a fraction.
+fn is_huge(number: f64) -> bool {
+    number.abs() >= 9.3e18
 }
 
 /// A truth value, also in quotation marks, in any case, and as XML Schema has it.

@@ -5,7 +5,7 @@ use http::{Response, StatusCode};
 use super::{
     Call,
     error::Failure,
-    http::Body,
+    http::{Body, no_content},
     objects::{failed_item, flag_name, recent},
 };
 use crate::{
@@ -21,6 +21,7 @@ type Answer = Result<Response<Body>, Failure>;
 /// Contract §5.1.
 pub(super) async fn update(call: Call) -> Answer {
     let update: BulkUpdate = call.read("bulkUpdate")?;
+    only_known(&call, "bulkUpdate")?;
     let objects = chosen(&call, update.objects(), update.selection_criteria.as_ref())?;
     let flags = update.flags.and_then(|flags| flags.flag);
     let flags = flags.filter(|flags| !flags.is_empty());
@@ -44,8 +45,19 @@ pub(super) async fn update(call: Call) -> Answer {
 /// Contract §5.2.
 pub(super) async fn delete(call: Call) -> Answer {
     let delete: BulkDelete = call.read("bulkDelete")?;
+    only_known(&call, "bulkDelete")?;
     let objects = chosen(&call, delete.objects(), delete.selection_criteria.as_ref())?;
     changed(&call, objects, Operation::Delete, StatusCode::NO_CONTENT).await
+}
+
+/// That a selection has no member that nobody knows: without what it was to say, it may mean many more.
+fn only_known(call: &Call, root: &str) -> Result<(), Failure> {
+    let sent: serde_json::Value = call.read(root)?;
+    let selection = sent.get("selectionCriteria");
+    match selection.and_then(SelectionCriteria::unknown_member) {
+        Some(member) => Err(Failure::invalid(&member)),
+        None => Ok(()),
+    }
 }
 
 /// Which objects are meant: at least one name and not too many, or a selection, and never both, lest a slip means all.
@@ -78,6 +90,10 @@ async fn changed(
         .account
         .change_objects(&call.urls, objects, operation, most)
         .await?;
+    if items.is_empty() {
+        // Contract §2.8: a list has at least one response. Nothing has met the criteria.
+        return Ok(no_content());
+    }
     let item = |outcome| match outcome {
         Ok(resource_url) => BulkResponse {
             code: success.as_u16(),

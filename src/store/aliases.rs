@@ -73,6 +73,17 @@ impl Account {
         ObjectId::from_bytes(&self.found_bytes(id.to_bytes())?)
     }
 
+    /// Where an object was made that is here now: somewhere else if the bridge has moved it since.
+    pub(super) fn made_at(&self, key: &MailboxKey, uid: u32) -> (MailboxKey, u32) {
+        let place = self.place_at(key, uid);
+        let id = self.id_of(place.clone());
+        if id == place {
+            return (key.clone(), uid);
+        }
+        let found = self.found_key(&id.mailbox);
+        (found.unwrap_or(id.mailbox), id.uid)
+    }
+
     /// The id an object is shown with, as text.
     pub(super) fn object_text(&self, key: &MailboxKey, uid: u32) -> String {
         self.seal.object(&self.id_of(self.place_at(key, uid)))

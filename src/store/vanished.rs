@@ -38,8 +38,9 @@ const MOST_SETS: usize = 4;
 const MOST_OF_FOLDER: usize = 10_000;
 
 impl Account {
-    /// References of objects that were deleted, the newest first, at most so many: those deleted through the bridge by time, then
-    /// those the store tells of, folder by folder, the newest UID first. Never one that was moved through the bridge.
+    /// References of objects that were deleted, at most so many: those deleted through the bridge, the newest first, and by turns with
+    /// them those the store tells of, folder by folder, the newest UID first, since nobody knows when that was. Never one that was moved
+    /// through the bridge.
     ///
     /// # Errors
     /// What the store's answers mean.
@@ -48,16 +49,21 @@ impl Account {
         urls: &nms::Urls,
         most: usize,
     ) -> Result<nms::ObjectReferenceList, Error> {
-        let mut gone = self.store.state.buried(&self.scope(), most);
-        if gone.len() < most && self.pool.capabilities()?.vanished() {
+        let deleted = self.store.state.buried(&self.scope(), most);
+        let mut others = Vec::new();
+        if self.pool.capabilities()?.vanished() {
             let tree = self.fresh_tree().await?;
-            match self.expunged(&tree, &mut gone, most).await {
+            others = match self.expunged(&tree, &deleted, most).await {
                 // A connection that was lost is no reason not to look.
-                Err(Error::Unavailable(_)) => self.expunged(&tree, &mut gone, most).await?,
+                Err(Error::Unavailable(_)) => self.expunged(&tree, &deleted, most).await?,
                 outcome => outcome?,
-            }
+            };
         }
-        let objects = gone.iter().filter_map(|bytes| ObjectId::from_bytes(bytes));
+        let gone = by_turns(deleted, others);
+        let objects = gone
+            .iter()
+            .take(most)
+            .filter_map(|bytes| ObjectId::from_bytes(bytes));
         let references = objects.map(|object| nms::Reference {
             resource_url: urls.object(&self.seal.object(&object)),
             path: None,
@@ -112,17 +118,18 @@ impl Account {
         })
     }
 
-    /// Adds what the store remembers of expunges (RFC 7162 §3.2.6).
+    /// What else the store remembers of expunges (RFC 7162 §3.2.6).
     async fn expunged(
         &self,
         tree: &Tree,
-        gone: &mut Vec<Vec<u8>>,
+        deleted: &[Vec<u8>],
         most: usize,
-    ) -> Result<(), Error> {
-        let mut known: HashSet<Vec<u8>> = gone.iter().cloned().collect();
+    ) -> Result<Vec<Vec<u8>>, Error> {
+        let mut known: HashSet<Vec<u8>> = deleted.iter().cloned().collect();
+        let mut gone = Vec::new();
         let holey = self.with_holes(tree).await?;
         if holey.is_empty() {
-            return Ok(());
+            return Ok(gone);
         }
         let lease = self.pool.write(&[]).await?;
         lease.run(Command::new("ENABLE").atom("QRESYNC")).await?;
@@ -140,7 +147,7 @@ impl Account {
                 }
             }
         }
-        Ok(())
+        Ok(gone)
     }
 
     /// Mailboxes that have fewer messages than they have given out UIDs, each with its UIDNEXT.
@@ -173,6 +180,20 @@ impl Account {
             (same && has_holes).then_some((node, uid_next))
         });
         Ok(holey.collect())
+    }
+}
+
+/// One of each in turn, then what is left of either: neither keeps the other out of a short list.
+fn by_turns<T>(one: Vec<T>, other: Vec<T>) -> Vec<T> {
+    let mut both = Vec::with_capacity(one.len() + other.len());
+    let (mut one, mut other) = (one.into_iter(), other.into_iter());
+    loop {
+        let before = both.len();
+        both.extend(one.next());
+        both.extend(other.next());
+        if both.len() == before {
+            return both;
+        }
     }
 }
 
@@ -265,5 +286,12 @@ mod tests {
         assert_eq!(gone(100), [9, 7, 5, 4, 3, 1]);
         assert_eq!(gone(3), [9, 7, 5]);
         assert_eq!(newest(vec![vanished(vec![1..=9])], &[], 1, 9), [0; 0]);
+    }
+
+    #[test]
+    fn neither_list_keeps_the_other_out() {
+        assert_eq!(by_turns(vec![1, 3, 5], vec![2]), [1, 2, 3, 5]);
+        assert_eq!(by_turns(vec![1], vec![2, 4, 6]), [1, 2, 4, 6]);
+        assert!(by_turns::<u8>(Vec::new(), Vec::new()).is_empty());
     }
 }

@@ -153,6 +153,25 @@ impl Query {
         })
     }
 
+    /// Whether every object meets it, whatever it is.
+    pub(super) fn is_met_by_all(&self) -> bool {
+        let says_nothing = |criterion: &Criterion| match criterion {
+            Criterion::Everything | Criterion::CreatedObjects(None) => true,
+            Criterion::Date(from, until) => from.is_none() && until.is_none(),
+            Criterion::AllTextAttributes(text) | Criterion::Below(text) => text.is_empty(),
+            Criterion::Attribute { .. }
+            | Criterion::WholeWord(_)
+            | Criterion::Flag(..)
+            | Criterion::CreatedObjects(Some(_))
+            | Criterion::Party(_) => false,
+        };
+        match self.operator {
+            Operator::And => self.criteria.iter().all(says_nothing),
+            Operator::Or => self.criteria.iter().any(says_nothing),
+            Operator::Not => self.criteria.is_empty(),
+        }
+    }
+
     /// Whether it asks for dates.
     pub(super) fn asks_for_dates(&self) -> bool {
         self.criteria
@@ -279,6 +298,10 @@ impl Criterion {
     fn preset(name: &str, value: &str, rules: Rules<'_>) -> Result<Self, Error> {
         Ok(match name {
             "UPOneDotO" => Self::Everything,
+            // Nothing is all there is: in a selection that has to be said with a slash, and a scope.
+            "path" if value.is_empty() && rules.subject == Subject::Selection => {
+                return Err(invalid("value"));
+            }
             "path" => Self::Below(value.trim_end_matches('/').to_owned()),
             "RemoteParty" => Self::Party(
                 value

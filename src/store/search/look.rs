@@ -16,6 +16,7 @@ use crate::{
     imap::{Item, response::Fetch},
     store::{
         Account, Error,
+        id::MailboxKey,
         locate::Located,
         structure::{Seen, Structure, changing, everything},
     },
@@ -79,6 +80,15 @@ impl Account {
         Ok(uids.iter().filter_map(|uid| hits.remove(uid)).collect())
     }
 
+    /// Where an object was made, as far as the query asks for that.
+    pub(super) fn born(&self, query: &Query, folder: &Folder, uid: u32) -> (MailboxKey, u32) {
+        if query.asks_for_created() {
+            self.made_at(&folder.at.key, uid)
+        } else {
+            (folder.at.key.clone(), uid)
+        }
+    }
+
     fn located_in(&self, folder: &Folder, uid: u32) -> Located {
         Located {
             id: self.id_of(self.place_at(&folder.at.key, uid)),
@@ -124,8 +134,7 @@ impl Account {
         if self.visible(&hit.seen.flags).is_err() {
             return Ok(false);
         }
-        let key = hit.located.key.clone();
-        let uid = hit.located.uid;
+        let (key, uid) = self.made_at(&hit.located.key, hit.located.uid);
         let structure = Arc::clone(&hit.structure);
         let mut known = Known::new(path, &key, uid);
         known.attributes = Some(&structure.attributes);

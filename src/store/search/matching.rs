@@ -14,6 +14,7 @@ use crate::{
 pub(super) struct Known<'a> {
     /// Path of its folder.
     pub(super) path: &'a str,
+    /// Where it was made.
     pub(super) key: &'a MailboxKey,
     pub(super) uid: u32,
     /// The second its `Date` shows, `None` inside for none.
@@ -33,7 +34,7 @@ struct Folded {
 }
 
 impl<'a> Known<'a> {
-    /// An object of which nothing is known but where it is.
+    /// An object of which nothing is known but where it is, and where it was made.
     pub(super) fn new(path: &'a str, key: &'a MailboxKey, uid: u32) -> Self {
         Self {
             path,

@@ -220,9 +220,10 @@ fn key(criterion: &Criterion, place: Place<'_>) -> (Key, bool) {
         Criterion::WholeWord(word) => (anywhere(word, is_made_up), false),
         Criterion::Flag(flag, set) => flagged(flag, *set, place.flags),
         Criterion::CreatedObjects(Some(since)) => match since.first(place.key) {
-            0 | 1 => (Key::All, true),
+            // What has moved here since was made elsewhere.
+            0 | 1 => (Key::All, false),
             first if place.uid_next.is_some_and(|next| next <= first) => (Key::None, true),
-            first => (Key::Find(vec![Token::From(first)]), true),
+            first => (Key::Find(vec![Token::From(first)]), false),
         },
         Criterion::Below(path) if is_within(place.path, path) => (Key::All, true),
         Criterion::Below(_) => (Key::None, true),

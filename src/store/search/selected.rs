@@ -32,14 +32,17 @@ impl Account {
         if asked.from_cursor.is_some() {
             return Err(invalid("fromCursor"));
         }
-        if !asked.sort().is_empty() {
-            return Err(invalid("sortCriteria"));
+        if let Some(member) = asked.sort_member() {
+            return Err(invalid(member));
         }
         if asked.search_criteria.is_none() && asked.search_scope.is_none() {
             return Err(invalid("selectionCriteria"));
         }
         let most = max_entries(asked, most)?;
         let query = self.query(asked, Subject::Selection)?;
+        if asked.search_scope.is_none() && query.is_met_by_all() {
+            return Err(invalid("selectionCriteria"));
+        }
         let (tree, scope) = self.searched(urls, asked).await?;
         let census = self.census(&tree, &scope, false).await?;
         let mut selected = Vec::new();

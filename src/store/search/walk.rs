@@ -217,7 +217,8 @@ impl Account {
         };
         for uid in ahead {
             some.last = *uid;
-            let mut known = Known::new(&folder.path, &folder.at.key, *uid);
+            let (key, made) = self.born(query, folder, *uid);
+            let mut known = Known::new(&folder.path, &key, made);
             known.date = dates.of(*uid);
             if known.date.is_some() && is_meant(query, &known) != Some(false) {
                 some.uids.push(*uid);
@@ -282,7 +283,8 @@ impl Account {
             }
         };
         let entry = |uid: u32| {
-            let mut known = Known::new(&folder.path, &folder.at.key, uid);
+            let (key, made) = self.born(query, folder, uid);
+            let mut known = Known::new(&folder.path, &key, made);
             known.date = dates.of(uid);
             // None: gone since it was found.
             let date = known.date?;

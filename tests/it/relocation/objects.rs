@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{made, move_all, refused, relocated};
 use crate::support::{
+    bridge::Bridge,
     courier, cyrus, dovecot,
     proxy::Proxy,
     store::{COURIER, CYRUS, DOVECOT, Store},
@@ -229,4 +230,44 @@ async fn they_are_on_courier() {
     let server = courier::start().await;
     all(Store::new(COURIER, server.imap, server.imap, "+15550100").await).await;
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_moved_object_was_created_when_it_was_created() {
+    let bridge = Bridge::builder("moved_created")
+        .message("A", "f01-sms-in.eml")
+        .folder("B")
+        .start()
+        .await;
+    let created = async |since: &str, operator: &str| {
+        let criterion = json!({"type": "CreatedObjects", "value": since});
+        let criteria = json!({"criterion": [criterion], "operator": operator});
+        let asked = json!({"selectionCriteria": {"searchCriteria": criteria}});
+        let answer = bridge.post("objects/operations/search", &asked).await;
+        let list = answer.expect(200).json()["objectList"].clone();
+        let cursor = list["creationCursor"].as_str().unwrap().to_owned();
+        (list["object"].as_array().unwrap().len(), cursor)
+    };
+    let (count, before) = created("", "And").await;
+    assert_eq!(count, 1);
+    let object = crate::objects::objects_of(&bridge, "/A").await.remove(0);
+    let target = crate::objects::folder_of(&bridge, "/B").await;
+    let moving = json!({"targetSourceRef": {
+        "targetRef": {"resourceURL": bridge.target(&target)},
+        "sourceRefs": {"objects": {"objectReference": [{"resourceURL": bridge.target(&object)}]}},
+    }});
+    let moved = bridge
+        .post("folders/operations/moveToFolder", &moving)
+        .await;
+    assert_eq!(
+        moved.expect(200).json()["bulkResponseList"]["response"][0]["code"],
+        200
+    );
+    assert_eq!(created(&before, "And").await.0, 0);
+    assert_eq!(created(&before, "Not").await.0, 1);
+    let copied = bridge
+        .post("folders/operations/copyToFolder", &moving)
+        .await;
+    copied.expect(200);
+    assert_eq!(created(&before, "And").await.0, 1);
 }

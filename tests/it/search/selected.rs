@@ -60,9 +60,8 @@ async fn what_is_selected_is_changed_and_nothing_else() {
     assert_eq!(marked(&bridge).await, "two one");
 }
 
-#[tokio::test]
-async fn a_selection_without_bounds_or_beyond_them_touches_nothing() {
-    let bridge = filled("selected_bounds").await;
+/// Selections, and what is said of each.
+fn refused() -> Vec<(Value, &'static str, &'static str)> {
     let unseen = |more: Value| {
         let mut criteria = one("Flag", "\\Seen", "false");
         for (name, value) in more.as_object().unwrap() {
@@ -70,7 +69,7 @@ async fn a_selection_without_bounds_or_beyond_them_touches_nothing() {
         }
         criteria
     };
-    for (criteria, id, variable) in [
+    vec![
         (json!({}), "SVC0002", "selectionCriteria"),
         (json!({"maxEntries": 5}), "SVC0002", "selectionCriteria"),
         (
@@ -100,10 +99,54 @@ async fn a_selection_without_bounds_or_beyond_them_touches_nothing() {
             "SVC0002",
             "/none",
         ),
+        (
+            unseen(json!({"sortCriterion": {"type": "Date"}})),
+            "SVC0002",
+            "sortCriterion",
+        ),
+        // What every object meets bounds nothing.
+        (
+            one("PresetSearch", "UPOneDotO", ""),
+            "SVC0002",
+            "selectionCriteria",
+        ),
+        (
+            one("PresetSearch", "path", "/"),
+            "SVC0002",
+            "selectionCriteria",
+        ),
+        (one("PresetSearch", "path", ""), "SVC0002", "value"),
+        (
+            one("CreatedObjects", "", ""),
+            "SVC0002",
+            "selectionCriteria",
+        ),
+        (
+            one("AllTextAttributes", "", ""),
+            "SVC0002",
+            "selectionCriteria",
+        ),
+        // A slip of the pen may mean much more than was meant.
+        (
+            json!({"searchScope": {"path": "/A"}, "searchCriterias": {}}),
+            "SVC0002",
+            "searchCriterias",
+        ),
+        (
+            json!({"searchCriteria": {"criterion": [{"type": "Flag", "name": "\\Seen", "value": "false"}], "Operator": "Not"}}),
+            "SVC0002",
+            "Operator",
+        ),
         (one("PresetSearch", "NeverHeardOf", ""), "SVC0003", "name"),
         (one("VanishedObjects", "", ""), "SVC0003", "type"),
         (one("Colour", "", ""), "SVC0003", "type"),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn a_selection_without_bounds_or_beyond_them_touches_nothing() {
+    let bridge = filled("selected_bounds").await;
+    for (criteria, id, variable) in refused() {
         let answer = bridge
             .post("objects/operations/bulkUpdate", &update(&criteria))
             .await;
@@ -115,6 +158,11 @@ async fn a_selection_without_bounds_or_beyond_them_touches_nothing() {
         );
         assert_eq!(marked(&bridge).await, "", "{criteria}");
     }
+    let nothing = one("Attribute", "Subject", "none of them");
+    let answer = bridge
+        .post("objects/operations/bulkUpdate", &update(&nothing))
+        .await;
+    assert_eq!(answer.status, 204, "a list has at least one response");
     let known = one("PresetSearch", "path", "/A");
     bridge
         .post("objects/operations/bulkUpdate", &update(&known))

@@ -142,9 +142,10 @@ fn a_text_is_asked_for_by_one_word_of_it() {
 fn what_came_since_is_found_by_its_uid() {
     let mut since = crate::store::search::created::Snapshot::default();
     let created = |since| asked(Operator::And, &[Criterion::CreatedObjects(since)]);
-    assert_eq!(created(Some(since.clone())), exactly("ALL"));
+    // What the bridge has moved here since was made elsewhere.
+    assert_eq!(created(Some(since.clone())), at_least("ALL"));
     since.add(&KEY, 12);
-    assert_eq!(created(Some(since)), exactly("UID 12:4294967295"));
+    assert_eq!(created(Some(since)), at_least("UID 12:4294967295"));
     assert_eq!(created(None), exactly("ALL"));
 }
 
