@@ -128,9 +128,37 @@ pub struct SearchCriterion {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(from = "SentSortCriteria")]
 struct SortCriteria {
+    criterion: Vec<SortCriterion>,
+}
+
+/// The same as it is sent: also as the one criterion itself, lest an order be left out unsaid.
+#[derive(Deserialize)]
+struct SentSortCriteria {
     #[serde(default, deserialize_with = "list_of_members")]
     criterion: Vec<SortCriterion>,
+    #[serde(rename = "type", default)]
+    kind: Option<String>,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    order: Option<String>,
+}
+
+impl From<SentSortCriteria> for SortCriteria {
+    fn from(sent: SentSortCriteria) -> Self {
+        let SentSortCriteria {
+            mut criterion,
+            kind,
+            name,
+            order,
+        } = sent;
+        if criterion.is_empty() && kind.is_some() {
+            criterion.push(SortCriterion { kind, name, order });
+        }
+        Self { criterion }
+    }
 }
 
 /// One key of the order (contract §4.4), as written.
@@ -182,6 +210,25 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::nms::encode::Format;
+
+    #[test]
+    fn an_order_is_read_in_every_spelling() {
+        let date = json!({"type": "Date", "order": "Ascending"});
+        for sent in [
+            json!({"sortCriteria": {"criterion": [date]}}),
+            json!({"sortCriteria": {"criterion": date}}),
+            json!({"sortCriteria": date}),
+            json!({"sortCriterion": [date]}),
+            json!({"sortCriterion": date}),
+            json!({"sortCriterion": date, "sortCriteria": {"criterion": []}}),
+        ] {
+            let bytes = sent.to_string().into_bytes();
+            let read: SelectionCriteria = Format::Json.read("selectionCriteria", &bytes).unwrap();
+            assert_eq!(read.sort().len(), 1, "{sent}");
+            assert_eq!(read.sort()[0].order.as_deref(), Some("Ascending"), "{sent}");
+        }
+    }
 
     #[test]
     fn a_member_that_is_none_of_the_criteria_is_named() {
