@@ -68,6 +68,8 @@ struct Shared {
     fault: watch::Sender<Fault>,
     snare: Mutex<Snare>,
     sprung: watch::Sender<bool>,
+    /// How often all faults were taken away.
+    healed: AtomicU32,
     /// How often something was held back, and let go.
     held: AtomicU32,
     released: watch::Sender<u32>,
@@ -122,6 +124,7 @@ impl Proxy {
             fault: watch::Sender::default(),
             snare: Mutex::default(),
             sprung: watch::Sender::default(),
+            healed: AtomicU32::default(),
             held: AtomicU32::default(),
             released: watch::Sender::default(),
             record,
@@ -192,7 +195,9 @@ impl Proxy {
 
     /// No fault, no trap.
     pub(crate) fn heal(&self) {
-        *self.shared.snare.lock().unwrap() = Snare::default();
+        let mut snare = self.shared.snare.lock().unwrap();
+        *snare = Snare::default();
+        self.shared.healed.fetch_add(1, Ordering::Relaxed);
         self.set(Fault::None);
     }
 }
@@ -288,6 +293,7 @@ impl Connection {
 
     /// Passes on what may pass; false when nothing more will.
     async fn send(&self, way: Way, piece: &[u8], to: &mut OwnedWriteHalf) -> bool {
+        let healed = self.shared.healed.load(Ordering::Relaxed);
         let Verdict {
             passes,
             then,
@@ -298,8 +304,12 @@ impl Connection {
             return false;
         }
         if let Some(fault) = springs {
-            // First, so that nobody who notices a cut comes back before it.
-            self.shared.fault.send_replace(fault);
+            // First, so that nobody who notices a cut comes back before it. What passed last may have been all that the test waited
+            // for: a fault that it has taken away since does not come.
+            let _snare = self.shared.snare.lock().unwrap();
+            if self.shared.healed.load(Ordering::Relaxed) == healed {
+                self.shared.fault.send_replace(fault);
+            }
             self.shared.sprung.send_replace(true);
         }
         match then {
