@@ -21,7 +21,9 @@ type Answer = Result<Response<Body>, Failure>;
 /// Contract §5.1.
 pub(super) async fn update(call: Call) -> Answer {
     let update: BulkUpdate = call.read("bulkUpdate")?;
-    only_known(&call, "bulkUpdate")?;
+    if update.selection_criteria.is_some() {
+        only_known(&call, "bulkUpdate")?;
+    }
     let objects = chosen(&call, update.objects(), update.selection_criteria.as_ref())?;
     let flags = update.flags.and_then(|flags| flags.flag);
     let flags = flags.filter(|flags| !flags.is_empty());
@@ -45,7 +47,9 @@ pub(super) async fn update(call: Call) -> Answer {
 /// Contract §5.2.
 pub(super) async fn delete(call: Call) -> Answer {
     let delete: BulkDelete = call.read("bulkDelete")?;
-    only_known(&call, "bulkDelete")?;
+    if delete.selection_criteria.is_some() {
+        only_known(&call, "bulkDelete")?;
+    }
     let objects = chosen(&call, delete.objects(), delete.selection_criteria.as_ref())?;
     changed(&call, objects, Operation::Delete, StatusCode::NO_CONTENT).await
 }
