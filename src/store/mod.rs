@@ -9,6 +9,7 @@ mod aliases;
 mod beginning;
 mod budget;
 mod bulk;
+mod census;
 mod counts;
 mod create;
 mod cursor;

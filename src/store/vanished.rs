@@ -3,30 +3,18 @@
 //!
 //! The store need not remember every expunge, nor for how long, and may name what nobody has seen (RFC 7162 §3.2.5.1): more may be
 //! said than is true of messages that never were, never of one that is there.
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "a server may say more than was asked, and codes are many: what is not named does not matter here"
-)]
 
-use std::{
-    collections::{HashMap, HashSet},
-    ops::RangeInclusive,
-};
+use std::{collections::HashSet, ops::RangeInclusive};
 
 use super::{
     Account, Error,
+    census::Census,
     id::{MailboxKey, ObjectId},
     objects::{found, search},
     tree::{Node, Tree},
 };
 use crate::{
-    imap::{
-        self, Command, Item, MailboxName, UidSet,
-        capability::Listing,
-        connection::Mode,
-        pool::Lease,
-        response::{MailboxStatus, Untagged},
-    },
+    imap::{self, Command, Item, UidSet, connection::Mode, pool::Lease, response::Untagged},
     nms,
 };
 
@@ -152,32 +140,12 @@ impl Account {
 
     /// Mailboxes that have fewer messages than they have given out UIDs, each with its UIDNEXT.
     async fn with_holes<'a>(&self, tree: &'a Tree) -> Result<Vec<(&'a Node, u32)>, Error> {
-        let mut status: HashMap<MailboxName, MailboxStatus> = HashMap::new();
-        let items = "(MESSAGES UIDNEXT UIDVALIDITY)";
-        let nodes = tree.subtree("").map(|(_, node)| node);
-        let nodes: Vec<&Node> = nodes.filter(|node| node.expected.is_some()).collect();
-        if self.pool.capabilities()?.listing() == Listing::WithStatus {
-            let list = Command::new("LIST").string("").string("*");
-            let command = list.atom("RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY))");
-            status.extend(said(self.pool.read_outside(command).await?.untagged));
-        } else {
-            for node in &nodes {
-                let command = Command::new("STATUS").mailbox(&node.mailbox).atom(items);
-                match self.pool.read_outside(command).await {
-                    Ok(completion) => status.extend(said(completion.untagged)),
-                    // Gone since, or not to be read.
-                    Err(imap::Error::No { .. }) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
-        }
-        let holey = nodes.into_iter().filter_map(|node| {
-            let status = status.get(&node.mailbox)?;
-            let expected = node.expected.as_ref()?;
+        let census = Census::take(&self.pool, tree).await?;
+        let holey = tree.subtree("").filter_map(|(_, node)| {
+            let status = census.of(node)?;
             let uid_next = status.uid_next?;
-            let same = status.uid_validity == Some(expected.uid_validity);
             let has_holes = uid_next.saturating_sub(1) > status.messages?;
-            (same && has_holes).then_some((node, uid_next))
+            has_holes.then_some((node, uid_next))
         });
         Ok(holey.collect())
     }
@@ -195,13 +163,6 @@ fn by_turns<T>(one: Vec<T>, other: Vec<T>) -> Vec<T> {
             return both;
         }
     }
-}
-
-fn said(untagged: Vec<Untagged>) -> impl Iterator<Item = (MailboxName, MailboxStatus)> {
-    untagged.into_iter().filter_map(|data| match data {
-        Untagged::MailboxStatus(status) => Some((status.mailbox.clone()?, status)),
-        _ => None,
-    })
 }
 
 /// UIDs of a mailbox that the store says were expunged, the newest first; none when it is not the one that is meant.

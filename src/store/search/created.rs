@@ -3,7 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::store::id::{MailboxKey, Seal, fingerprint};
+use crate::store::{
+    census::Census,
+    id::{MailboxKey, Seal, fingerprint},
+    tree::Tree,
+};
 
 /// Octets of a digest of a folder; a thousand folders of one box hardly ever share one.
 const DIGEST: usize = 6;
@@ -15,6 +19,17 @@ const PURPOSE: &str = "creation cursor";
 pub(super) struct Snapshot(BTreeMap<[u8; DIGEST], u32>);
 
 impl Snapshot {
+    /// What is there now.
+    pub(super) fn of(tree: &Tree, census: &Census) -> Self {
+        let mut snapshot = Self::default();
+        for (_, node) in tree.subtree("") {
+            if let Some(uid_next) = census.of(node).and_then(|status| status.uid_next) {
+                snapshot.add(&node.key, uid_next);
+            }
+        }
+        snapshot
+    }
+
     /// Adds a folder.
     pub(super) fn add(&mut self, key: &MailboxKey, uid_next: u32) {
         self.0.insert(digest_of(key), uid_next);

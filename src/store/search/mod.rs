@@ -26,6 +26,7 @@ use std::sync::Arc;
 pub use self::criteria::{asks_for_vanished, max_entries};
 pub(super) use self::dates::Dates;
 use self::{
+    created::Snapshot,
     criteria::{Query, Rules, Subject},
     order::Cursor,
     scope::Scope,
@@ -58,7 +59,7 @@ impl Account {
         let census = self.census(&tree, &scope, needs_snapshot).await?;
         let snapshot = query
             .asks_for_created()
-            .then(|| known.unwrap_or_else(|| census.snapshot(&tree)));
+            .then(|| known.unwrap_or_else(|| Snapshot::of(&tree, &census)));
         let folders = self.folders_in(&tree, &scope, &census);
         let after = cursor.as_ref().map(|cursor| &cursor.position);
         let mut page = if query.sort.is_empty() {

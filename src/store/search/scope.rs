@@ -1,21 +1,12 @@
 //! Where a search looks: the folders of its scope, in order, without those that have no messages.
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "a server may say more than was asked, and codes are many: what is not named does not matter here"
-)]
 
-use std::collections::HashMap;
-
-use super::{created::Snapshot, dates::Counted, folder::Folder};
+use super::{dates::Counted, folder::Folder};
 use crate::{
-    imap::{
-        self, Command, MailboxName,
-        capability::Listing,
-        response::{Code, MailboxStatus, Untagged},
-    },
+    imap::capability::Listing,
     nms::{self, SelectionCriteria},
     store::{
         Account, Error,
+        census::Census,
         folders::resolved,
         locate::Located,
         tree::{Node, Tree},
@@ -24,8 +15,6 @@ use crate::{
 
 /// Folders from which on it is worth asking which of them are empty.
 const MANY: usize = 8;
-/// What is asked of each mailbox, apart from the tree: Cyrus 3.6 sends random bytes as MAILBOXID beside anything but UIDVALIDITY.
-const ITEMS: &str = "(MESSAGES UIDNEXT UIDVALIDITY)";
 
 /// The folder a search is bound to, and whether what is below it is searched too.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,10 +25,6 @@ pub(super) struct Scope {
     /// Its id as text, empty for the whole box: what a cursor is bound to, whatever URL the folder was named with.
     pub(super) id: String,
 }
-
-/// What STATUS says of each mailbox.
-#[derive(Debug, Default)]
-pub(super) struct Census(HashMap<MailboxName, MailboxStatus>);
 
 impl Scope {
     /// Whether a path is in it.
@@ -65,26 +50,6 @@ impl Scope {
     /// Whether it may be more than one folder.
     fn is_wide(&self) -> bool {
         self.path.is_none() || self.recursive
-    }
-}
-
-impl Census {
-    /// What is said of a mailbox, if it is that one.
-    fn of(&self, node: &Node) -> Option<&MailboxStatus> {
-        let status = self.0.get(&node.mailbox)?;
-        let same = status.uid_validity == Some(node.expected.as_ref()?.uid_validity);
-        same.then_some(status)
-    }
-
-    /// What is there now.
-    pub(super) fn snapshot(&self, tree: &Tree) -> Snapshot {
-        let mut snapshot = Snapshot::default();
-        for (_, node) in tree.subtree("") {
-            if let Some(uid_next) = self.of(node).and_then(|status| status.uid_next) {
-                snapshot.add(&node.key, uid_next);
-            }
-        }
-        snapshot
     }
 }
 
@@ -173,47 +138,11 @@ impl Account {
     ) -> Result<Census, Error> {
         let listing = self.pool.capabilities()?.listing();
         let many = scope.is_wide() && tree.subtree("").nth(MANY).is_some();
-        match listing {
-            Listing::WithStatus if needed || many => self.census_of_all().await,
-            Listing::ThenStatus if needed => self.census_of_each(tree).await,
-            Listing::WithStatus | Listing::ThenStatus => Ok(Census::default()),
+        let is_cheap = listing == Listing::WithStatus;
+        if needed || (many && is_cheap) {
+            Census::take(&self.pool, tree).await
+        } else {
+            Ok(Census::default())
         }
-    }
-
-    async fn census_of_all(&self) -> Result<Census, Error> {
-        let command = Command::new("LIST").string("").string("*");
-        let command = command.atom("RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY))");
-        let completion = self.pool.read_outside(command).await?;
-        Ok(Census::of_all(completion.untagged))
-    }
-
-    async fn census_of_each(&self, tree: &Tree) -> Result<Census, Error> {
-        let mut said = Vec::new();
-        for (_, node) in tree.subtree("") {
-            if node.expected.is_none() {
-                continue;
-            }
-            let command = Command::new("STATUS").mailbox(&node.mailbox).atom(ITEMS);
-            match self.pool.read_outside(command).await {
-                Ok(completion) => said.extend(completion.untagged),
-                // Gone since it was listed, or not to be read.
-                Err(imap::Error::No {
-                    code: None | Some(Code::NonExistent | Code::NoPerm),
-                    ..
-                }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(Census::of_all(said))
-    }
-}
-
-impl Census {
-    fn of_all(said: Vec<Untagged>) -> Self {
-        let status = said.into_iter().filter_map(|data| match data {
-            Untagged::MailboxStatus(status) => Some((status.mailbox.clone()?, status)),
-            _ => None,
-        });
-        Self(status.collect())
     }
 }
