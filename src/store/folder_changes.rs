@@ -10,7 +10,7 @@ use super::{
     folders::{resolved, shown_path},
     id::MailboxKey,
     objects::finish,
-    refusal::Right,
+    refusal::{Right, renamed_all_the_time},
     tree::{Node, Tree},
 };
 use crate::{
@@ -137,9 +137,7 @@ impl Account {
             }
             // Another client has renamed it: where it is now is found by its id, or it is gone.
         }
-        Err(Error::Unavailable(
-            "the folder is renamed all the time".to_owned(),
-        ))
+        Err(renamed_all_the_time())
     }
 
     /// One RENAME; false when the folder is no longer there.

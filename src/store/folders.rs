@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use tokio::time::sleep;
-
 use super::{
     Account, Error, FolderQuery, ListFilter,
     cursor::{Cursor, digest_of},
     id::FolderId,
     objects::{found, well_formed},
-    refusal::{LAGS, Refused},
+    refusal::{Patience, Refused},
     tree::Tree,
 };
 use crate::{
@@ -36,9 +34,8 @@ impl Account {
             (_, ListFilter::None) | (None, _) => None,
             (Some(text), list) => Some(Cursor::read(text, &self.seal, id, list)?),
         };
-        let mut moves = 0;
         let mut turn = None;
-        let mut lags = LAGS.iter();
+        let mut patience = Patience::new(MOST_MOVES);
         let (tree, path, page) = loop {
             let (tree, path) = if turn.is_none() {
                 self.folder_now(id).await?
@@ -47,28 +44,19 @@ impl Account {
             };
             match self.page(&tree, &path, query, cursor.clone()).await? {
                 Ok(page) => break (tree, path, page),
-                Err(Refused::Because(error)) => return Err(error),
                 // Renamed, or made anew, between the look at the tree and the look into it.
-                Err(Refused::Elsewhere) if moves < MOST_MOVES => {}
-                Err(Refused::Elsewhere) => {
-                    let reason = "the folder is renamed all the time";
-                    return Err(Error::Unavailable(reason.to_owned()));
-                }
-                Err(Refused::Perhaps(error)) => match lags.next() {
-                    None => return Err(error),
-                    Some(lag) => sleep(*lag).await,
-                },
+                Err(refused) => patience.after(refused).await?,
             }
-            moves += 1;
             if turn.is_none() {
                 // The bridge itself renames nothing meanwhile.
                 turn = Some(self.turn_to_change().await?);
             }
         };
+        // What is counted may take its time: others need not wait for it.
+        drop(turn);
         let mut attributes = self
             .folder_attributes(&tree, &[&path], &query.attributes)
             .await?;
-        drop(turn);
         // An object that has just come from elsewhere is shown by the id it had there.
         if !page.objects.is_empty() {
             self.settled().await?;

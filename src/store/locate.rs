@@ -1,14 +1,14 @@
 //! From an id to the mailbox it means now, and back: aliases first (`aliases`), then the tree, then a fresh tree.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use tokio::{sync::MutexGuard, time::sleep};
+use tokio::sync::MutexGuard;
 
 use super::{
     Account, Error,
     id::{FolderId, MailboxKey, ObjectId},
     measure::asked,
-    refusal::{LAGS, Refused},
+    refusal::{Patience, Refused, renamed_all_the_time},
     tree::{Node, Tree},
 };
 use crate::imap::{
@@ -182,7 +182,7 @@ impl Account {
         Finding {
             object,
             trees: 0,
-            lags: LAGS.iter(),
+            patience: Patience::new(MOST_TREES),
             turn: None,
             last: None,
             refused: None,
@@ -211,15 +211,14 @@ impl Account {
 }
 
 /// Trees that are looked at, the one at hand included, for a mailbox that is renamed all the time.
-const MOST_TREES: u8 = 8;
+const MOST_TREES: usize = 8;
 
 /// Looking for the mailbox that an object's id means: in the tree at hand, then in a fresh one, then for as long as it moves.
 pub(super) struct Finding<'a> {
     object: ObjectId,
     /// Trees looked at.
-    trees: u8,
-    /// How long a refusal without a reason is given.
-    lags: std::slice::Iter<'static, Duration>,
+    trees: usize,
+    patience: Patience,
     /// Taken when it was not where it had just been: the bridge itself renames nothing meanwhile.
     turn: Option<MutexGuard<'a, ()>>,
     /// Where it was looked for last.
@@ -250,7 +249,6 @@ impl<'a> Finding<'a> {
                     return Err(Error::NotFound);
                 }
                 // In the middle of a RENAME a mailbox may be listed under neither name.
-                self.trees = if fresh { 2 } else { 1 };
                 continue;
             };
             // The first fresh tree is worth a look in any case; after that only another place is.
@@ -260,23 +258,16 @@ impl<'a> Finding<'a> {
                 None => return Ok(located),
                 Some(code) => {
                     let refused = account.refused_to_open(&located.key, &located.mailbox, code);
-                    match refused.await {
-                        Refused::Because(error) => return Err(error),
-                        Refused::Elsewhere => {}
-                        Refused::Perhaps(error) => match self.lags.next() {
-                            None => return Err(error),
-                            Some(lag) => {
-                                sleep(*lag).await;
-                                return Ok(located);
-                            }
-                        },
+                    let refused = refused.await;
+                    let elsewhere = refused == Refused::Elsewhere;
+                    self.patience.after(refused).await?;
+                    if !elsewhere {
+                        return Ok(located);
                     }
                 }
             }
         }
-        Err(Error::Unavailable(
-            "the folder is renamed all the time".to_owned(),
-        ))
+        Err(renamed_all_the_time())
     }
 
     /// What came of opening that mailbox; `None` when it was not to be had.

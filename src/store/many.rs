@@ -9,6 +9,7 @@ use super::{
     id::{MailboxKey, ObjectId},
     marking::Marking,
     objects::finish,
+    refusal::renamed_all_the_time,
     sets::{Open, Outcomes, all},
     tree::Tree,
 };
@@ -140,7 +141,7 @@ impl Account {
                 }
             };
         }
-        let moving = Error::Unavailable("the folder is renamed all the time".to_owned());
+        let moving = renamed_all_the_time();
         progress.fail_rest(&moving);
         Ok(progress.told(urls, named))
     }

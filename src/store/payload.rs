@@ -6,10 +6,10 @@
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use tokio::{sync::mpsc, time::sleep};
+use tokio::sync::mpsc;
 
 use super::{
-    Account, Error, beginning::window_of, locate::Located, parts::encoding_of, refusal::LAGS,
+    Account, Error, beginning::window_of, locate::Located, parts::encoding_of, refusal::Patience,
     structure::Structure, transfer::Source,
 };
 use crate::{
@@ -189,7 +189,7 @@ impl Account {
         };
         let mut fetched = fetch(located.clone()).await;
         let mut turn = None;
-        let mut lags = LAGS.iter();
+        let mut patience = Patience::new(0);
         // Renamed since.
         while let Ok(None)
         | Err(imap::Error::No {
@@ -200,9 +200,7 @@ impl Account {
             if turn.is_none() {
                 // The bridge itself renames nothing meanwhile.
                 turn = Some(self.turn_to_change().await?);
-            } else if let Some(lag) = lags.next() {
-                sleep(*lag).await;
-            } else {
+            } else if !patience.lag().await {
                 break;
             }
             *located = self.located_again(located).await?;

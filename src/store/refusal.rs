@@ -5,7 +5,9 @@
     reason = "a server may say more than was asked, and codes are many: what is not named does not matter here"
 )]
 
-use std::time::Duration;
+use std::{slice, time::Duration};
+
+use tokio::time::sleep;
 
 use super::{Account, Error, id::MailboxKey};
 use crate::imap::{
@@ -16,7 +18,7 @@ use crate::imap::{
 
 /// When a mailbox that is listed is tried again: a session of Dovecot may not know at once of a RENAME in another that a LIST
 /// has shown already.
-pub(super) const LAGS: [Duration; 3] = [
+const LAGS: [Duration; 3] = [
     Duration::from_millis(50),
     Duration::from_millis(150),
     Duration::from_millis(500),
@@ -31,6 +33,54 @@ pub(super) enum Refused {
     Elsewhere,
     /// It is listed, and may be opened as far as anybody says: it is worth trying again after [`LAGS`], and then it is this.
     Perhaps(Error),
+}
+
+/// How long a mailbox is tried again that was refused, or was not where it had just been.
+#[derive(Debug)]
+pub(super) struct Patience {
+    lags: slice::Iter<'static, Duration>,
+    /// How often it may still be elsewhere.
+    moves: usize,
+}
+
+impl Patience {
+    /// For a mailbox that may move so often.
+    pub(super) fn new(moves: usize) -> Self {
+        Self {
+            lags: LAGS.iter(),
+            moves,
+        }
+    }
+
+    /// Waits until it is worth trying again.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub(super) async fn after(&mut self, refused: Refused) -> Result<(), Error> {
+        match refused {
+            Refused::Because(error) => Err(error),
+            Refused::Elsewhere => {
+                let left = self.moves.checked_sub(1);
+                self.moves = left.ok_or_else(renamed_all_the_time)?;
+                Ok(())
+            }
+            Refused::Perhaps(error) => self.lag().await.then_some(()).ok_or(error),
+        }
+    }
+
+    /// Waits for what a session may not know yet; false when that has been done often enough.
+    pub(super) async fn lag(&mut self) -> bool {
+        let Some(lag) = self.lags.next() else {
+            return false;
+        };
+        sleep(*lag).await;
+        true
+    }
+}
+
+/// A mailbox that is followed no longer.
+pub(super) fn renamed_all_the_time() -> Error {
+    Error::Unavailable("the folder is renamed all the time".to_owned())
 }
 
 /// What an operation needs to be allowed (RFC 4314 §2.1).

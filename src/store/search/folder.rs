@@ -1,8 +1,7 @@
 //! One folder of a search: found again when it is renamed meanwhile, and passed over when it is gone.
 
-use std::{collections::BTreeMap, slice, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
-use tokio::time::sleep;
 use tracing::warn;
 
 use super::{
@@ -17,12 +16,12 @@ use crate::{
         Account, Error,
         locate::Located,
         objects::found,
-        refusal::{LAGS, Refused},
+        refusal::{Patience, Refused},
     },
 };
 
 /// How often a folder is followed that is renamed all the time.
-const MOST_MOVES: u8 = 4;
+const MOST_MOVES: usize = 4;
 
 /// A folder in the scope of a search.
 #[derive(Debug, Clone)]
@@ -44,21 +43,6 @@ pub(super) struct Candidates {
     pub(super) exact: bool,
     /// Whether these are all messages there are.
     pub(super) all: bool,
-}
-
-/// How often a folder that was not to be had is tried again.
-struct Tries {
-    lags: slice::Iter<'static, Duration>,
-    moves: u8,
-}
-
-impl Tries {
-    fn new() -> Self {
-        Self {
-            lags: LAGS.iter(),
-            moves: 0,
-        }
-    }
 }
 
 impl Folder {
@@ -91,7 +75,7 @@ impl Account {
         }
         let extended = self.pool.capabilities()?.extended_search();
         let hides = self.store.objects.deleted != DeletedObjects::Show;
-        let mut tries = Tries::new();
+        let mut patience = Patience::new(MOST_MOVES);
         loop {
             let command = |selected: &Selected| {
                 if selected.exists == 0 {
@@ -126,7 +110,7 @@ impl Account {
                 Err(error) => Some(error),
             };
             if !self
-                .is_worth_another_try(folder, &mut tries, refusal)
+                .is_worth_another_try(folder, &mut patience, refusal)
                 .await?
             {
                 return Ok(Candidates::default());
@@ -141,7 +125,7 @@ impl Account {
         uids: &[u32],
         items: &Arc<[Item]>,
     ) -> Result<BTreeMap<u32, Fetch>, Error> {
-        let mut tries = Tries::new();
+        let mut patience = Patience::new(MOST_MOVES);
         loop {
             let (mailbox, expected) = (&folder.at.mailbox, &folder.at.expected);
             let items = Arc::clone(items);
@@ -152,7 +136,7 @@ impl Account {
                 Err(error) => Some(error),
             };
             if !self
-                .is_worth_another_try(folder, &mut tries, refusal)
+                .is_worth_another_try(folder, &mut patience, refusal)
                 .await?
             {
                 return Ok(BTreeMap::new());
@@ -165,7 +149,7 @@ impl Account {
     async fn is_worth_another_try(
         &self,
         folder: &mut Folder,
-        tries: &mut Tries,
+        patience: &mut Patience,
         refusal: Option<imap::Error>,
     ) -> Result<bool, Error> {
         let at = &folder.at;
@@ -177,35 +161,29 @@ impl Account {
             }) => self.refused_to_open(&at.key, &at.mailbox, code).await,
             Some(error) => return Err(error.into()),
         };
-        match refused {
-            Refused::Because(Error::NotFound | Error::Forbidden) => Ok(false),
-            Refused::Because(error) => Err(error),
-            Refused::Elsewhere if tries.moves < MOST_MOVES => {
-                tries.moves += 1;
-                let tree = self.fresh_tree().await?;
-                let path = tree.path(&at.key);
-                let found = path.and_then(|path| {
-                    let node = tree.node(path)?;
-                    self.folder_at(&tree, path, node)
-                });
-                let is_there = found.is_some();
-                folder.at = found.unwrap_or_else(|| folder.at.clone());
-                Ok(is_there)
+        let (moved, unexplained) = match &refused {
+            Refused::Because(Error::NotFound | Error::Forbidden) => return Ok(false),
+            Refused::Because(_) => (false, false),
+            Refused::Elsewhere => (true, false),
+            Refused::Perhaps(_) => (false, true),
+        };
+        match patience.after(refused).await {
+            Ok(()) => {}
+            Err(error) if unexplained => {
+                warn!(%error, "a folder cannot be opened and is left out");
+                return Ok(false);
             }
-            Refused::Elsewhere => Err(Error::Unavailable(
-                "the folder is renamed all the time".to_owned(),
-            )),
-            Refused::Perhaps(error) => match tries.lags.next() {
-                Some(lag) => {
-                    sleep(*lag).await;
-                    Ok(true)
-                }
-                None => {
-                    warn!(%error, "a folder cannot be opened and is left out");
-                    Ok(false)
-                }
-            },
+            Err(error) => return Err(error),
         }
+        if !moved {
+            return Ok(true);
+        }
+        let tree = self.fresh_tree().await?;
+        let path = tree.path(&folder.at.key);
+        let found = path.and_then(|path| self.folder_at(&tree, path, tree.node(path)?));
+        let is_there = found.is_some();
+        folder.at = found.unwrap_or_else(|| folder.at.clone());
+        Ok(is_there)
     }
 }
 
