@@ -12,25 +12,12 @@ use super::{
 /// COPY says it with its tagged OK, MOVE in a line of its own before the messages vanish (RFC 6851 §4.3).
 #[must_use]
 pub fn copied(completion: &Completion, asked: &[u32], uid_validity: u32) -> BTreeMap<u32, u32> {
-    let untagged = completion.untagged.iter().filter_map(|data| match data {
-        Untagged::Status { code, .. } => code.as_ref(),
-        Untagged::Capability(_)
-        | Untagged::Enabled(_)
-        | Untagged::List(_)
-        | Untagged::MailboxStatus(_)
-        | Untagged::Search { .. }
-        | Untagged::ExtendedSearch(_)
-        | Untagged::Exists(_)
-        | Untagged::Recent(_)
-        | Untagged::Expunge(_)
-        | Untagged::Vanished { .. }
-        | Untagged::Fetch(_)
-        | Untagged::Flags(_)
-        | Untagged::Namespace(_)
-        | Untagged::MyRights(_)
-        | Untagged::Quota(_)
-        | Untagged::Id(_)
-        | Untagged::Other(_) => None,
+    let untagged = completion.untagged.iter().filter_map(|data| {
+        if let Untagged::Status { code, .. } = data {
+            code.as_ref()
+        } else {
+            None
+        }
     });
     let mut pairs = BTreeMap::new();
     for code in untagged.chain(&completion.code) {

@@ -5,10 +5,7 @@
     reason = "a server may say more than was asked, and codes are many: what is not named does not matter here"
 )]
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::sleep;
 
@@ -287,58 +284,48 @@ impl Account {
             Way::CopyThenDelete => "UID COPY",
         };
         let sent = lease.run(relocation(command, &uids, target)).await;
-        let (copies, waits, error) = match sent {
+        let mut copies = BTreeMap::new();
+        let unmoved = match sent {
             Ok(done) => {
-                let copies = copied(&done, &uids, target.expected.uid_validity);
+                copies = copied(&done, &uids, target.expected.uid_validity);
                 drop(lease);
-                (copies, &LOOKS[..1], None)
+                None
             }
             Err(error) if error.leaves_open() => {
                 drop(lease);
-                (
-                    BTreeMap::new(),
-                    &LOOKS[..],
-                    Some(Unmoved::Unknown(error.into())),
-                )
+                Some(Unmoved::Unknown(error.into()))
             }
             Err(refusal) => {
                 let from = Some(&from.mailbox);
                 let refused = self.refused(from, target, found, refusal, lease).await;
-                (
-                    BTreeMap::new(),
-                    &LOOKS[..1],
-                    Some(Unmoved::Refused(refused)),
-                )
+                Some(Unmoved::Refused(refused))
             }
         };
-        let all = way == Way::Move && copies.len() == uids.len();
-        self.moved(&intent, from, target, copies, all, waits, error)
-            .await
-    }
-
-    /// What became of a move whose command has come to an end, or was lost.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the second half of one function, which is too long to be one"
-    )]
-    async fn moved(
-        &self,
-        intent: &Move,
-        from: &Located,
-        target: &Target,
-        copies: BTreeMap<u32, u32>,
-        all: bool,
-        waits: &[Duration],
-        unmoved: Option<Unmoved>,
-    ) -> Result<Outcome, Error> {
-        if all {
-            self.conclude_move(intent, &copies, &BTreeSet::new());
+        if way == Way::Move && copies.len() == uids.len() {
+            self.conclude_move(&intent, &copies, &BTreeSet::new());
             self.store.state.commit().await?;
             return Ok(Outcome {
                 done: copies,
                 ..Outcome::default()
             });
         }
+        self.moved(&intent, from, target, copies, unmoved).await
+    }
+
+    /// What became of a move that the store has not said all of, or whose answer was lost.
+    async fn moved(
+        &self,
+        intent: &Move,
+        from: &Located,
+        target: &Target,
+        copies: BTreeMap<u32, u32>,
+        unmoved: Option<Unmoved>,
+    ) -> Result<Outcome, Error> {
+        // What was answered can be seen at once.
+        let waits = match unmoved {
+            Some(Unmoved::Unknown(_)) => &LOOKS[..],
+            Some(Unmoved::Refused(_)) | None => &LOOKS[..1],
+        };
         let from = Target {
             path: from.path.clone(),
             mailbox: from.mailbox.clone(),
