@@ -219,6 +219,12 @@ impl Capabilities {
         }
     }
 
+    /// Whether a mailbox can be left without CLOSE (RFC 3691), which expunges.
+    #[must_use]
+    pub fn unselect(&self) -> bool {
+        self.has("UNSELECT") || self.revision_2()
+    }
+
     /// How messages go from one mailbox to another.
     #[must_use]
     pub fn moving(&self) -> Moving {

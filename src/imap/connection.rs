@@ -5,6 +5,7 @@
 //! * A selection that is used again is refreshed with NOOP first, so that what is fetched is not an old view.
 //! * A connection that was selected for writing is examined again when it is parked, or it would take `\Recent` from
 //!   mail that arrives later.
+//! * One that rests leaves its mailbox after a second: others may delete it and make it anew, and then an old view does harm.
 //! * When a deadline passes the connection is closed: what the server does with the command is not known.
 //! * A command that fits one write is written at once; fetches go out together with the NOOP before them (`fetch`).
 #![expect(

@@ -224,6 +224,36 @@ async fn a_mailbox_that_is_open_for_reading_is_left_when_it_is_refused() {
 }
 
 #[tokio::test]
+async fn a_connection_at_rest_leaves_its_mailbox() {
+    for (capabilities, left) in [("UNSELECT", "UNSELECT"), ("", "CLOSE")] {
+        let opened = |script: Script| {
+            script
+                .expect("{tag} EXAMINE \"INBOX\"")
+                .send("* OK [UIDVALIDITY 7] uids")
+                .send("{tag} OK [READ-ONLY] open")
+                .expect("{tag} NOOP")
+                .send("{tag} OK done")
+        };
+        let script = opened(login(capabilities))
+            .expect(&format!("{{tag}} {left}"))
+            .send("{tag} OK done");
+        let server = Scripted::start(vec![opened(script)]).await;
+        let pool = pool(&server).await;
+        for rest in [Duration::from_secs(2), Duration::ZERO] {
+            let expected = Expected {
+                uid_validity: 7,
+                mailbox_id: None,
+            };
+            let command = cpm_bridge::imap::Command::new("NOOP");
+            let read = pool.read_in(&inbox(), &expected, command).await;
+            assert!(read.unwrap().is_some());
+            tokio::time::sleep(rest).await;
+        }
+        server.assert_played().await;
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_might_read_mail_as_commands_is_left() {
     let noop = |script: Script| script.expect("{tag} NOOP").send("{tag} OK done");
     let unasked = login("LITERAL+")

@@ -156,6 +156,29 @@ async fn courier_is_never_read_behind_the_time() {
 }
 
 #[tokio::test]
+async fn a_mailbox_that_others_made_anew_keeps_its_mail() {
+    let builder = Bridge::builder("anew").message("f", "f01-sms-in.eml");
+    let turnstile = Turnstile::start(builder.imap()).await;
+    let bridge = builder.store(turnstile.address()).start().await;
+    let mut witness = bridge.witness().await;
+    for round in 1..=3 {
+        let object = objects_of(&bridge, "/f").await.remove(0);
+        bridge.get(&object).await.expect(200);
+        let before = turnstile.count().commands("UNSELECT");
+        let rested = Instant::now() + Duration::from_secs(3);
+        while turnstile.count().commands("UNSELECT") == before && Instant::now() < rested {
+            sleep(Duration::from_millis(20)).await;
+        }
+        witness.command("DELETE f").await.ok();
+        witness.command("CREATE f").await.ok();
+        fill(&mut witness, "f", 1).await;
+        bridge.get(&object).await.expect(404);
+        assert_eq!(objects_of(&bridge, "/f").await.len(), 1, "{round}");
+        assert_eq!(bridge.imap_count("f").await, 1, "{round}");
+    }
+}
+
+#[tokio::test]
 async fn a_store_that_allows_fewer_connections_refuses_nobody() {
     let server = dovecot::start(|options| {
         options.extra = "mail_max_userip_connections = 2".to_owned();

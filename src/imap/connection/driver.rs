@@ -11,7 +11,7 @@ use std::{
 use tokio::{
     io::AsyncWriteExt,
     sync::{mpsc, oneshot},
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 use tracing::{Instrument, debug};
 
@@ -32,10 +32,15 @@ use crate::imap::{
 /// Most untagged responses kept of one command; far beyond what our commands ask for.
 const MOST_UNTAGGED: usize = 1_000_000;
 
+/// How long a connection at rest keeps its mailbox open: long enough for the requests of one client in a row. It may be deleted
+/// and made anew by others meanwhile, and NOOP, FETCH or CLOSE in the old one cost the new one its mail (Dovecot 2.3).
+const OPEN_AT_REST: Duration = Duration::from_secs(1);
+
 /// The task's side.
 pub(super) struct Driver {
     session: Session,
     literal_plus: bool,
+    unselect: bool,
     command_timeout: Duration,
     most_bytes: u64,
     /// Octets taken from the server before the command under way was sent.
@@ -43,7 +48,8 @@ pub(super) struct Driver {
     idle_timeout: Duration,
     selection: Option<Selected>,
     shown: Arc<Mutex<Option<Open>>>,
-    parked: bool,
+    /// Since when it has been at rest.
+    parked: Option<Instant>,
     /// Commands sent so far.
     tags: u64,
     times: Commands,
@@ -67,13 +73,14 @@ impl Driver {
         Self {
             session,
             literal_plus: capabilities.literal_plus(),
+            unselect: capabilities.unselect(),
             command_timeout: endpoint.command_timeout,
             most_bytes: endpoint.limits.command,
             taken_before: 0,
             idle_timeout: endpoint.idle_timeout,
             selection: None,
             shown,
-            parked: false,
+            parked: None,
             tags: 0,
             times: Commands::new(&endpoint.store),
             out_of_step: false,
@@ -112,7 +119,13 @@ impl Driver {
 
     async fn serve(&mut self, requests: &mut mpsc::Receiver<Request>, held: &Held) -> End {
         loop {
-            let rest = sleep(self.idle_timeout);
+            let open_at_rest = self.selection.is_some() && OPEN_AT_REST < self.idle_timeout;
+            let rest = if open_at_rest {
+                OPEN_AT_REST
+            } else {
+                self.idle_timeout
+            };
+            let rested = sleep_until(self.parked.unwrap_or_else(Instant::now) + rest);
             let request = tokio::select! {
                 biased;
                 request = requests.recv() => match request {
@@ -128,8 +141,16 @@ impl Driver {
                     Ok(_) => continue,
                     Err(error) => return End::Broken(Loss::of(&error).unwrap_or(Loss::Closed)),
                 },
-                () = held.wanted(), if self.parked => return End::Logout(None),
-                () = rest, if self.parked => return End::Logout(None),
+                () = held.wanted(), if self.parked.is_some() => return End::Logout(None),
+                () = rested, if self.parked.is_some() => {
+                    if !open_at_rest {
+                        return End::Logout(None);
+                    }
+                    match self.leave().await {
+                        Ok(()) | Err(Error::No { .. }) => continue,
+                        Err(error) => return End::Broken(Loss::of(&error).unwrap_or(Loss::Protocol)),
+                    }
+                }
             };
             if let Work::Close = request.work {
                 return End::Logout(Some(request.reply));
@@ -154,7 +175,7 @@ impl Driver {
     }
 
     async fn perform(&mut self, work: Work) -> Result<Reply, Error> {
-        self.parked = matches!(work, Work::Park);
+        self.parked = None;
         match work {
             Work::Run(command) => self.execute(&command).await.map(Reply::Completion),
             Work::Fetch(mailbox, expected, wish) => self
@@ -183,6 +204,7 @@ impl Driver {
                         Err(error) => return Err(error),
                     }
                 }
+                self.parked = Some(Instant::now());
                 Ok(Reply::Nothing)
             }
             Work::Close => Ok(Reply::Nothing),
@@ -209,12 +231,17 @@ impl Driver {
         let Some(selected) = self.selection.clone() else {
             return Ok(());
         };
-        if selected.mode == Mode::Select {
-            // RFC 9051 §6.4.1: CLOSE expunges unless the mailbox was examined.
-            self.reopen(selected.mailbox, Mode::Examine).await?;
-        }
+        let command = if self.unselect {
+            "UNSELECT"
+        } else {
+            if selected.mode == Mode::Select {
+                // RFC 9051 §6.4.1: CLOSE expunges unless the mailbox was examined.
+                self.reopen(selected.mailbox, Mode::Examine).await?;
+            }
+            "CLOSE"
+        };
         self.show(None);
-        self.execute(&Command::new("CLOSE")).await.map(|_| ())
+        self.execute(&Command::new(command)).await.map(|_| ())
     }
 
     async fn reopen(&mut self, mailbox: MailboxName, mode: Mode) -> Result<Selected, Error> {

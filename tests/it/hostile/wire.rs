@@ -1,7 +1,7 @@
 //! What goes over the wire to a store, taken apart by rules of its own: whole commands, each with the next tag and a known name.
 
 /// Every command there is a reason to send.
-const KNOWN: [&str; 24] = [
+const KNOWN: [&str; 25] = [
     "APPEND",
     "AUTHENTICATE",
     "CAPABILITY",
@@ -26,6 +26,7 @@ const KNOWN: [&str; 24] = [
     "UID FETCH",
     "UID SEARCH",
     "UID STORE",
+    "UNSELECT",
 ];
 
 /// The names of the commands, in order; what is wrong with the first octets that are none.
