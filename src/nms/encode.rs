@@ -51,6 +51,19 @@ impl Format {
         }
     }
 
+    /// The name of a document's root; `None` for what has none, in JSON also for what is not wrapped in it.
+    #[must_use]
+    pub fn root(self, bytes: &[u8]) -> Option<String> {
+        match self {
+            Self::Json => {
+                let document: Map<String, Value> = serde_json::from_slice(bytes).ok()?;
+                let mut names = document.into_iter().map(|(name, _)| name);
+                names.next().filter(|_| names.next().is_none())
+            }
+            Self::Xml => xml::read(bytes).map(|(name, _)| name),
+        }
+    }
+
     /// A document.
     #[must_use]
     pub fn write<T: Serialize>(self, root: &str, value: &T) -> Vec<u8> {
@@ -125,6 +138,8 @@ fn members_of(root: &str, bytes: &[u8]) -> Result<Map<String, Value>, Malformed>
     };
     match members.remove(root) {
         Some(Value::Object(content)) => Ok(content),
+        // An empty element (contract §2.2).
+        Some(Value::Null) if members.is_empty() => Ok(members),
         Some(_) if members.is_empty() => Err(Malformed::new(root)),
         Some(_) | None => Ok(members),
     }
