@@ -23,4 +23,4 @@ pub use object::*;
 pub use operations::*;
 pub use search::*;
 pub use subscription::*;
-pub use url::Urls;
+pub use url::{ChannelUrls, Urls};
