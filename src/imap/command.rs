@@ -133,6 +133,14 @@ impl Command {
         self
     }
 
+    /// `(CHANGEDSINCE n)` (RFC 7162 §3.1.4.1).
+    #[must_use]
+    pub fn changed_since(mut self, mod_seq: u64) -> Self {
+        self.space();
+        self.push(&format!("(CHANGEDSINCE {mod_seq})"));
+        self
+    }
+
     /// FETCH items in parentheses, in order.
     #[must_use]
     pub fn items(mut self, items: &[Item]) -> Self {

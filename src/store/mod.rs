@@ -43,6 +43,7 @@ mod transfer;
 mod tree;
 mod turns;
 mod vanished;
+mod watch;
 
 use std::{sync::Arc, time::Duration};
 
@@ -59,6 +60,7 @@ pub use payload::Payload;
 pub use precondition::{Precondition, Revisions};
 pub use relocation::{Relocating, Relocation};
 pub use search::{asks_for_vanished, max_entries};
+pub use watch::{Change, FolderNow, Gone, Looked, ObjectNow, Picture};
 
 use crate::{
     clock,
