@@ -59,7 +59,7 @@ pub use many::{Objects, Operation};
 pub use payload::Payload;
 pub use precondition::{Precondition, Revisions};
 pub use relocation::{Relocating, Relocation};
-pub use search::{asks_for_vanished, max_entries};
+pub use search::{Filter, asks_for_vanished, max_entries};
 pub use watch::{Change, FolderNow, Gone, Looked, ObjectNow, Picture};
 
 use crate::{
