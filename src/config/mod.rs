@@ -8,9 +8,11 @@
 //!
 //! Deliberately absent: keys of things that are not there yet. They are unknown keys like any other.
 
+mod callback;
 mod environment;
 mod error;
 mod network;
+mod notifications;
 mod origin;
 mod sections;
 mod stores;
@@ -22,8 +24,10 @@ use std::{
 
 use serde::Deserialize;
 
+pub use callback::{CallbackTarget, Host, Malformed as MalformedTarget, Ports};
 pub use error::Error;
 pub use network::Network;
+pub use notifications::NotificationsConfig;
 pub use origin::Origin;
 pub use sections::{
     AdminConfig, AuthConfig, CorsConfig, DeletedObjects, HttpConfig, LimitsConfig, LogConfig,
@@ -50,6 +54,8 @@ pub struct Config {
     pub objects: ObjectsConfig,
     /// How searches are read.
     pub search: SearchConfig,
+    /// How clients hear of changes.
+    pub notifications: NotificationsConfig,
     /// The limits a client can run into.
     pub limits: LimitsConfig,
     /// What is logged, and how.
@@ -104,7 +110,8 @@ impl Config {
         self.auth.validate()?;
         self.objects.validate()?;
         self.limits.validate()?;
-        stores::validate(&mut self.stores)
+        stores::validate(&mut self.stores)?;
+        self.notifications.validate(&self.stores)
     }
 
     /// Paths in the file are relative to the file, wherever the process was started.
