@@ -140,6 +140,13 @@ impl Ports {
             Self::Any => true,
         }
     }
+
+    /// A port that can be connected to, written as in a URL (RFC 3986 §3.2.3).
+    #[must_use]
+    pub fn number(text: &str) -> Option<u16> {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|port| digits && *port != 0)
+    }
 }
 
 impl FromStr for CallbackTarget {
@@ -150,19 +157,13 @@ impl FromStr for CallbackTarget {
         let ports = match port {
             None => Ports::OfScheme,
             Some("*") => Ports::Any,
-            Some(port) => Ports::Only(number(port).ok_or(Malformed)?),
+            Some(port) => Ports::Only(Ports::number(port).ok_or(Malformed)?),
         };
         match host {
             Host::Address(address) if !is_of_a_host(address) => Err(Malformed),
             Host::Name(_) | Host::Address(_) => Ok(Self { host, ports }),
         }
     }
-}
-
-/// A port that can be connected to.
-fn number(text: &str) -> Option<u16> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|port| digits && *port != 0)
 }
 
 fn is_of_a_host(address: IpAddr) -> bool {
