@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     encode::Format,
-    subscription::EventList,
+    event::EventList,
     tolerant::{count, count_if_any, list, members, members_if_any, truth_if_any},
 };
 
@@ -247,6 +247,204 @@ impl ClientFrame {
                 read.ok().map(|_| Self::ConnAck)
             }
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::nms::encode::Malformed;
+
+    fn read(document: &Value) -> Result<NewChannel, Malformed> {
+        Format::Json.read("notificationChannel", document.to_string().as_bytes())
+    }
+
+    #[test]
+    fn a_channel_is_read_as_clients_ask_for_it() {
+        let new = read(&json!({"notificationChannel": {
+            "clientCorrelator": "", "applicationTag": "", "channelType": "Websockets", "x-connCheckRole": "client",
+            "channelData": {"channelURL": 7, "maxNotifications": "1", "x-webhookURL": []}, "channelLifetime": "7200",
+            "callbackURL": {}, "resourceURL": 7,
+        }}))
+        .unwrap();
+        assert_eq!(
+            (new.client_correlator.as_deref(), new.correlator()),
+            (Some(""), None)
+        );
+        assert_eq!(new.application_tag.as_deref(), Some(""));
+        let named = new.channel_type.as_deref().and_then(ChannelType::named);
+        assert_eq!(named, Some(ChannelType::WebSockets));
+        assert_eq!(new.channel_data.max_notifications, Some(1));
+        assert_eq!(new.channel_data.max_wait_time, None);
+        assert_eq!(new.channel_lifetime, Some(7200));
+        assert!(!new.channel_data.wants_large_data_polling());
+        for name in ["OMAPush", "NativeChannel", "Webhooks", "LongPolling ", ""] {
+            assert_eq!(ChannelType::named(name), None, "{name}");
+        }
+        for nothing in [
+            json!({}),
+            json!({"notificationChannel": null}),
+            json!({"channelData": {}}),
+        ] {
+            assert_eq!(read(&nothing), Ok(NewChannel::default()));
+        }
+    }
+
+    #[test]
+    fn the_names_of_the_types_are_those_they_have() {
+        for name in ChannelType::NAMES.split(',') {
+            assert_eq!(json!(ChannelType::named(name)), name);
+        }
+    }
+
+    #[test]
+    fn xml_may_leave_out_what_type_the_data_is_of() {
+        for data in [
+            "<channelData xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"nc:LongPollingData\">",
+            "<channelData>",
+        ] {
+            let document = format!(
+                "<nc:notificationChannel xmlns:nc=\"urn:oma:xml:rest:netapi:notificationchannel:1\">
+                    <applicationTag> t </applicationTag><channelType> LongPolling </channelType>
+                    {data}<maxNotifications> 3 </maxNotifications>
+                        <largeDataPolling/></channelData>
+                </nc:notificationChannel>"
+            );
+            let new: NewChannel = Format::Xml
+                .read("notificationChannel", document.as_bytes())
+                .unwrap();
+            assert_eq!(new.application_tag.as_deref(), Some(" t "));
+            assert_eq!(new.channel_type.as_deref(), Some("LongPolling"));
+            assert_eq!(new.channel_data.max_notifications, Some(3));
+            assert!(new.channel_data.wants_large_data_polling());
+        }
+        let document = "<notificationChannel><channelData/></notificationChannel>";
+        let new = Format::Xml.read("notificationChannel", document.as_bytes());
+        assert_eq!(new, Ok(NewChannel::default()));
+    }
+
+    #[test]
+    fn large_data_polling_can_be_refused_by_the_client() {
+        for (asked, wants) in [
+            (json!({}), true),
+            (
+                json!({"pollingEnabled": "true", "maxPollingNotifications": 1}),
+                true,
+            ),
+            (json!({"pollingEnabled": false}), false),
+            (json!({"pollingEnabled": "False"}), false),
+        ] {
+            let new = read(&json!({"channelData": {"largeDataPolling": asked}})).unwrap();
+            assert_eq!(
+                new.channel_data.wants_large_data_polling(),
+                wants,
+                "{asked}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_member_to_blame_is_named() {
+        let data = |content: Value| json!({"channelData": content});
+        for (document, part) in [
+            (json!({"notificationChannel": []}), "notificationChannel"),
+            (json!({"clientCorrelator": 7}), "clientCorrelator"),
+            (json!({"applicationTag": ["t"]}), "applicationTag"),
+            (json!({"channelType": {}}), "channelType"),
+            (json!({"channelLifetime": -1}), "channelLifetime"),
+            (json!({"channelLifetime": "a day"}), "channelLifetime"),
+            (json!({"channelLifetime": true}), "channelLifetime"),
+            (data(json!("x")), "channelData"),
+            (data(json!(["https://a", 1])), "channelData"),
+            (data(json!({"maxNotifications": -1})), "maxNotifications"),
+            (data(json!({"maxNotifications": [1]})), "maxNotifications"),
+            (data(json!({"maxWaitTime": 0.5})), "maxWaitTime"),
+            (data(json!({"largeDataPolling": true})), "largeDataPolling"),
+            (
+                data(json!({"largeDataPolling": {"pollingEnabled": "perhaps"}})),
+                "pollingEnabled",
+            ),
+        ] {
+            let malformed = Err(Malformed {
+                part: part.to_owned(),
+            });
+            assert_eq!(read(&document), malformed, "{document}");
+        }
+        let read: Result<ChannelLifetime, _> =
+            Format::Json.read("notificationChannelLifetime", br#"{"channelLifetime":{}}"#);
+        assert_eq!(
+            read,
+            Err(Malformed {
+                part: "channelLifetime".to_owned()
+            })
+        );
+    }
+
+    #[test]
+    fn a_lifetime_need_not_be_said() {
+        for (body, seconds) in [
+            (r#"{"notificationChannelLifetime":null}"#, None),
+            (r#"{"notificationChannelLifetime":{}}"#, None),
+            ("{}", None),
+            (r#"{"channelLifetime":null}"#, None),
+            (r#"{"channelLifetime":"7200"}"#, Some(7200)),
+            (
+                r#"{"notificationChannelLifetime":{"channelLifetime":0}}"#,
+                Some(0),
+            ),
+            (r#"{"channelLifetime":1e30}"#, Some(i64::MAX.unsigned_abs())),
+            ("<notificationChannelLifetime/>", None),
+            (
+                "<n:notificationChannelLifetime xmlns:n='x'><channelLifetime>5</channelLifetime></n:notificationChannelLifetime>",
+                Some(5),
+            ),
+        ] {
+            let format = Format::of(body.as_bytes());
+            let read: ChannelLifetime = format
+                .read("notificationChannelLifetime", body.as_bytes())
+                .unwrap();
+            assert_eq!(read.channel_lifetime, seconds, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_frame_is_one_of_two_documents() {
+        let check = |seconds| {
+            Some(ClientFrame::ConnCheck(ConnCheck {
+                check_interval: seconds,
+                new_channel_lifetime: None,
+            }))
+        };
+        for (frame, expected) in [
+            (r#"{"connCheck":{}}"#, check(None)),
+            (r#"{"connCheck":null}"#, check(None)),
+            (
+                r#"{"connCheck":{"checkInterval":"30","x":[]}}"#,
+                check(Some(30)),
+            ),
+            (
+                "<nc:connCheck xmlns:nc='urn:x'><checkInterval>30</checkInterval></nc:connCheck>",
+                check(Some(30)),
+            ),
+            (r#" {"connAck":{}}"#, Some(ClientFrame::ConnAck)),
+            (r#"{"connAck":null}"#, Some(ClientFrame::ConnAck)),
+            ("<connAck/>", Some(ClientFrame::ConnAck)),
+            (r#"{"connCheck":7}"#, None),
+            (r#"{"connCheck":[]}"#, None),
+            (r#"{"connCheck":{"checkInterval":{}}}"#, None),
+            (r#"{"connCheck":{},"connAck":{}}"#, None),
+            (r#"{"notificationList":[]}"#, None),
+            (r#""connCheck""#, None),
+            ("{}", None),
+            ("[]", None),
+            ("{", None),
+            ("<connCheck>", None),
+            ("", None),
+        ] {
+            assert_eq!(ClientFrame::read(frame.as_bytes()), expected, "{frame}");
         }
     }
 }

@@ -249,6 +249,36 @@ mod tests {
     }
 
     #[test]
+    fn a_root_that_is_null_is_an_empty_element() {
+        for (format, body) in [
+            (Format::Json, r#"{"folder":null}"#),
+            (Format::Json, r#"{"folder":{}}"#),
+            (Format::Xml, "<folder/>"),
+        ] {
+            let read = format.read("folder", body.as_bytes());
+            assert_eq!(read, Ok(NewFolder::default()), "{body}");
+        }
+        let read: Result<NewFolder, _> = Format::Json.read("folder", b"null");
+        assert_eq!(read, malformed("folder"));
+    }
+
+    #[test]
+    fn a_root_has_a_name_where_there_is_one() {
+        for (format, body, root) in [
+            (Format::Json, r#"{"folder":null}"#, Some("folder")),
+            (Format::Json, r#"{"name":"x"}"#, Some("name")),
+            (Format::Xml, "<n:folder xmlns:n='x'/>", Some("folder")),
+            (Format::Json, r#"{"name":"x","path":"y"}"#, None),
+            (Format::Json, "{}", None),
+            (Format::Json, "[]", None),
+            (Format::Json, "", None),
+            (Format::Xml, "x", None),
+        ] {
+            assert_eq!(format.root(body.as_bytes()).as_deref(), root, "{body}");
+        }
+    }
+
+    #[test]
     fn a_text_may_stand_alone() {
         for body in [r#"{"name":"x"}"#, r#"{"name":"x","more":1}"#, r#""x""#] {
             assert_eq!(

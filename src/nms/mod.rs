@@ -5,6 +5,7 @@
 pub mod channel;
 pub mod creation;
 pub mod encode;
+pub mod event;
 pub mod fault;
 pub mod folder;
 pub mod object;
@@ -17,6 +18,7 @@ mod xml;
 
 pub use channel::*;
 pub use creation::{NewObject, NewObjectList, Parent};
+pub use event::*;
 pub use fault::{Exception, Fault, Link, RequestError};
 pub use folder::*;
 pub use object::*;

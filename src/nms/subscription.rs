@@ -1,4 +1,4 @@
-//! Subscriptions and the events they bring (contract §2.10, §7).
+//! Subscriptions: what a client asks for, and what it is told of them (contract §2.10, §7.2).
 //!
 //! What a client sends is told apart from what it is answered: the first may lack anything, the second never does.
 
@@ -6,8 +6,6 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::{
     encode::Format,
-    fault::Link,
-    object::FlagList,
     search::SearchCriteria,
     tolerant::{count, count_if_any, list, members, members_if_any, text_if_any},
 };
@@ -175,148 +173,6 @@ pub struct SubscriptionList {
     pub resource_url: String,
 }
 
-/// The root element `nmsEventList`: what one notification brings.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct EventList {
-    /// In the order of the changes.
-    #[serde(rename = "nmsEvent", default, deserialize_with = "list")]
-    pub nms_event: Vec<Event>,
-    /// That of the subscription.
-    #[serde(
-        rename = "callbackData",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub callback_data: Option<String>,
-    /// From 1, one more for each list of the subscription (contract §7.3).
-    #[serde(deserialize_with = "count")]
-    pub index: u64,
-    /// Where the box stands after this list.
-    #[serde(rename = "restartToken")]
-    pub restart_token: String,
-    /// The subscription, with rel `NmsSubscription` (contract §7.4).
-    #[serde(
-        default,
-        deserialize_with = "list",
-        skip_serializing_if = "Vec::is_empty"
-    )]
-    pub link: Vec<Link>,
-}
-
-/// What has happened to one thing; says all of its present state (contract §7.3).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Event {
-    /// Created, or its flags or folder changed.
-    #[serde(rename = "changedObject")]
-    ChangedObject(ChangedObject),
-    /// No longer there.
-    #[serde(rename = "deletedObject")]
-    DeletedObject(DeletedObject),
-    /// Created, or its name or parent changed.
-    #[serde(rename = "changedFolder")]
-    ChangedFolder(ChangedFolder),
-    /// No longer there.
-    #[serde(rename = "deletedFolder")]
-    DeletedFolder(DeletedFolder),
-    /// All that is known of the box is void. `{}`, not `null`, which some clients do not see (contract §2.10).
-    #[serde(rename = "resetBox", deserialize_with = "no_members")]
-    ResetBox {},
-}
-
-/// A container that has nothing in it.
-fn no_members<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
-    #[derive(Deserialize)]
-    struct Nothing {}
-    members(deserializer).map(|Nothing {}| ())
-}
-
-/// An object as it is now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChangedObject {
-    /// URL of the folder that holds it.
-    #[serde(rename = "parentFolder")]
-    pub parent_folder: String,
-    /// All of its flags.
-    #[serde(deserialize_with = "members")]
-    pub flags: FlagList,
-    /// Its URL.
-    #[serde(rename = "resourceURL")]
-    pub resource_url: String,
-    /// Above all that were shown of it before.
-    #[serde(rename = "lastModSeq", deserialize_with = "count")]
-    pub last_mod_seq: u64,
-    /// The client's own id, else the IMDN message id.
-    #[serde(
-        rename = "correlationId",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub correlation_id: Option<String>,
-    /// The client's own tag.
-    #[serde(
-        rename = "correlationTag",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub correlation_tag: Option<String>,
-}
-
-/// An object that was.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeletedObject {
-    /// The URL it had.
-    #[serde(rename = "resourceURL")]
-    pub resource_url: String,
-    /// Above all that were shown of it before.
-    #[serde(rename = "lastModSeq", deserialize_with = "count")]
-    pub last_mod_seq: u64,
-    /// As in [`ChangedObject`], where it is still known.
-    #[serde(
-        rename = "correlationId",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub correlation_id: Option<String>,
-    /// Likewise.
-    #[serde(
-        rename = "correlationTag",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub correlation_tag: Option<String>,
-}
-
-/// A folder as it is now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChangedFolder {
-    /// URL of the folder above; absent on a root.
-    #[serde(
-        rename = "parentFolder",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub parent_folder: Option<String>,
-    /// Its URL.
-    #[serde(rename = "resourceURL")]
-    pub resource_url: String,
-    /// Its name; empty for a root that is the whole box.
-    pub name: String,
-    /// Above all that were shown of it before.
-    #[serde(rename = "lastModSeq", deserialize_with = "count")]
-    pub last_mod_seq: u64,
-}
-
-/// A folder that was.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeletedFolder {
-    /// The URL it had.
-    #[serde(rename = "resourceURL")]
-    pub resource_url: String,
-    /// Above all that were shown of it before.
-    #[serde(rename = "lastModSeq", deserialize_with = "count")]
-    pub last_mod_seq: u64,
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -360,24 +216,120 @@ mod tests {
     }
 
     #[test]
-    fn events_have_one_member_each() {
-        let list = json!({
-            "nmsEvent": [
-                {"changedObject": {"parentFolder": "f", "flags": {"flag": ["\\Seen"]}, "resourceURL": "o", "lastModSeq": 7,
-                    "correlationId": "mm", "correlationTag": "t"}},
-                {"deletedObject": {"resourceURL": "o", "lastModSeq": 8}},
-                {"changedFolder": {"parentFolder": "f", "resourceURL": "g", "name": "n", "lastModSeq": 9}},
-                {"deletedFolder": {"resourceURL": "g", "lastModSeq": 10}},
-                {"resetBox": {}},
-            ],
-            "callbackData": "d7", "index": 1, "restartToken": "v5", "link": [{"rel": "NmsSubscription", "href": "s"}],
-        });
-        let read: EventList = serde_json::from_value(list.clone()).unwrap();
-        assert_eq!(read.nms_event[4], Event::ResetBox {});
-        let written = Format::Json.write("nmsEventList", &read);
-        assert_eq!(
-            String::from_utf8(written).unwrap(),
-            json!({"nmsEventList": list}).to_string()
-        );
+    fn the_format_is_read_in_any_case() {
+        for (name, format) in [
+            ("XML", Format::Xml),
+            ("xMl", Format::Xml),
+            ("JSON", Format::Json),
+            (" json\n", Format::Json),
+        ] {
+            let new = read(&json!({"callbackReference": {"notificationFormat": name}})).unwrap();
+            let read = new.callback_reference.notification_format.map(Format::from);
+            assert_eq!(read, Some(format), "{name}");
+            let written = json!(NotificationFormat::from(format));
+            assert!(name.trim().eq_ignore_ascii_case(written.as_str().unwrap()));
+        }
+    }
+
+    fn blamed<T>(read: Result<T, Malformed>) -> String {
+        read.map(|_| ()).unwrap_err().part
+    }
+
+    #[test]
+    fn the_innermost_member_that_is_wrong_is_named() {
+        let callback = |content: Value| json!({"callbackReference": content});
+        for (document, part) in [
+            (json!({"index": 1}), "index"),
+            (json!({"index": {}}), "index"),
+            (json!({"duration": -1}), "duration"),
+            (json!({"duration": 1.5}), "duration"),
+            (json!({"duration": ""}), "duration"),
+            (json!({"duration": [1]}), "duration"),
+            (json!({"restartToken": 7}), "restartToken"),
+            (json!({"clientCorrelator": ["a"]}), "clientCorrelator"),
+            (json!({"callbackReference": "x"}), "callbackReference"),
+            (json!({"callbackReference": ["x"]}), "callbackReference"),
+            (callback(json!({"notifyURL": {}})), "notifyURL"),
+            (callback(json!({"callbackData": 7})), "callbackData"),
+            (
+                callback(json!({"notificationFormat": "YAML"})),
+                "notificationFormat",
+            ),
+            (
+                callback(json!({"notificationFormat": {"JSON": null}})),
+                "notificationFormat",
+            ),
+            (json!({"filter": "x"}), "filter"),
+            (json!({"filter": {"criterion": ["x"]}}), "criterion"),
+            (json!({"filter": {"criterion": [{"value": {}}]}}), "value"),
+            (json!({"nmsSubscription": []}), "nmsSubscription"),
+        ] {
+            assert_eq!(blamed(read(&document)), part, "{document}");
+        }
+        for (document, part) in [
+            (json!({"duration": "soon"}), "duration"),
+            (json!({"restartToken": ["v5"]}), "restartToken"),
+            (
+                json!({"nmsSubscriptionUpdate": [1, "v5"]}),
+                "nmsSubscriptionUpdate",
+            ),
+        ] {
+            let document = document.to_string();
+            let read: Result<SubscriptionUpdate, _> =
+                Format::Json.read("nmsSubscriptionUpdate", document.as_bytes());
+            assert_eq!(blamed(read), part, "{document}");
+        }
+    }
+
+    #[test]
+    fn it_is_named_in_xml_too() {
+        for (content, part) in [
+            ("<index/>", "index"),
+            ("<duration/>", "duration"),
+            ("<duration>1</duration><duration>1</duration>", "duration"),
+            ("<restartToken><a/></restartToken>", "restartToken"),
+            (
+                "<callbackReference>x</callbackReference>",
+                "callbackReference",
+            ),
+            (
+                "<callbackReference><notifyURL><a/></notifyURL></callbackReference>",
+                "notifyURL",
+            ),
+            (
+                "<callbackReference><notificationFormat/></callbackReference>",
+                "notificationFormat",
+            ),
+            ("<filter><criterion>x</criterion></filter>", "criterion"),
+            (
+                "<filter><criterion><value><a/></value></criterion></filter>",
+                "value",
+            ),
+        ] {
+            let document = format!("<nmsSubscription>{content}</nmsSubscription>");
+            let read: Result<NewSubscription, _> =
+                Format::Xml.read("nmsSubscription", document.as_bytes());
+            assert_eq!(blamed(read), part, "{content}");
+        }
+    }
+
+    #[test]
+    fn white_space_is_part_of_what_comes_back() {
+        let document = "<n:nmsSubscription xmlns:n=\"urn:oma:xml:rest:netapi:nms:1\">
+            <callbackReference>
+                <notifyURL> https://a/cb </notifyURL><callbackData> d </callbackData>
+                <notificationFormat> XML </notificationFormat>
+            </callbackReference>
+            <duration> 60 </duration><clientCorrelator> c </clientCorrelator><restartToken/>
+        </n:nmsSubscription>";
+        let new: NewSubscription = Format::Xml
+            .read("nmsSubscription", document.as_bytes())
+            .unwrap();
+        let callback = &new.callback_reference;
+        assert_eq!(callback.notify_url, "https://a/cb");
+        assert_eq!(callback.callback_data.as_deref(), Some(" d "));
+        assert_eq!(callback.notification_format, Some(NotificationFormat::Xml));
+        assert_eq!((new.duration, new.correlator()), (Some(60), Some(" c ")));
+        assert_eq!(new.restart_token, None);
     }
 }

@@ -356,6 +356,40 @@ mod tests {
         );
     }
 
+    /// As in contract §12.12.
+    #[test]
+    fn what_is_in_a_list_of_notifications_has_a_namespace_of_its_own() {
+        let list = json!([
+            {"nmsEventList": {"nmsEvent": [{"resetBox": {}}], "index": 1, "link": [{"rel": "NmsSubscription", "href": "s"}]}},
+            {"nmsEventList": {"nmsEvent": []}},
+        ]);
+        let start = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+            <nc:notificationList xmlns:nc=\"urn:oma:xml:rest:netapi:notificationchannel:1\"";
+        assert_eq!(
+            write("notificationList", &list),
+            format!(
+                "{start}><nms:nmsEventList xmlns:nms=\"urn:oma:xml:rest:netapi:nms:1\"><nmsEvent><resetBox/></nmsEvent>\
+                 <index>1</index><link rel=\"NmsSubscription\" href=\"s\"/></nms:nmsEventList>\
+                 <nms:nmsEventList xmlns:nms=\"urn:oma:xml:rest:netapi:nms:1\"/></nc:notificationList>"
+            )
+        );
+        assert_eq!(write("notificationList", &json!([])), format!("{start}/>"));
+    }
+
+    /// Likewise.
+    #[test]
+    fn the_data_of_a_channel_say_which_type_they_are_of() {
+        let channel = json!({"channelType": "LongPolling", "channelData": {"maxNotifications": 1}});
+        assert_eq!(
+            write("notificationChannel", &channel),
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+             <nc:notificationChannel xmlns:nc=\"urn:oma:xml:rest:netapi:notificationchannel:1\" \
+             xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"><channelType>LongPolling</channelType>\
+             <channelData xsi:type=\"nc:LongPollingData\"><maxNotifications>1</maxNotifications></channelData>\
+             </nc:notificationChannel>"
+        );
+    }
+
     #[test]
     fn any_prefix_or_none_is_read_and_white_space_only_matters_in_strings() {
         let expected = json!({"type": "Date", "name": " n ", "value": "x", "order": "", "more": {"a": ["1", "2"]}});
