@@ -286,7 +286,7 @@ mod tests {
         }
         for nothing in [
             json!({}),
-            json!({"notificationChannel": null}),
+            json!({"notificationChannel": {}}),
             json!({"channelData": {}}),
         ] {
             assert_eq!(read(&nothing), Ok(NewChannel::default()));
@@ -351,6 +351,7 @@ mod tests {
         let data = |content: Value| json!({"channelData": content});
         for (document, part) in [
             (json!({"notificationChannel": []}), "notificationChannel"),
+            (json!({"notificationChannel": null}), "notificationChannel"),
             (json!({"clientCorrelator": 7}), "clientCorrelator"),
             (json!({"applicationTag": ["t"]}), "applicationTag"),
             (json!({"channelType": {}}), "channelType"),

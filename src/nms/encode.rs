@@ -11,6 +11,14 @@ use serde_path_to_error::Segment;
 
 use super::xml;
 
+/// Roots that mean something without anything in them, and may be `null` for it (contract §2.2, §8.2 to §8.4).
+const MAY_BE_EMPTY: [&str; 4] = [
+    "notificationChannelLifetime",
+    "longPollingRequestParameters",
+    "connCheck",
+    "connAck",
+];
+
 /// In which of the two forms a document is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -87,6 +95,7 @@ impl Format {
             Self::Xml => match element(root, bytes)? {
                 Value::Object(members) => members,
                 Value::String(text) if text.trim().is_empty() => Map::new(),
+                Value::Null if MAY_BE_EMPTY.contains(&root) => Map::new(),
                 Value::Null
                 | Value::Bool(_)
                 | Value::Number(_)
@@ -138,8 +147,7 @@ fn members_of(root: &str, bytes: &[u8]) -> Result<Map<String, Value>, Malformed>
     };
     match members.remove(root) {
         Some(Value::Object(content)) => Ok(content),
-        // An empty element (contract §2.2).
-        Some(Value::Null) if members.is_empty() => Ok(members),
+        Some(Value::Null) if members.is_empty() && MAY_BE_EMPTY.contains(&root) => Ok(members),
         Some(_) if members.is_empty() => Err(Malformed::new(root)),
         Some(_) | None => Ok(members),
     }
@@ -249,17 +257,33 @@ mod tests {
     }
 
     #[test]
-    fn a_root_that_is_null_is_an_empty_element() {
-        for (format, body) in [
-            (Format::Json, r#"{"folder":null}"#),
-            (Format::Json, r#"{"folder":{}}"#),
-            (Format::Xml, "<folder/>"),
+    fn a_root_may_be_null_where_nothing_means_something() {
+        let nil = |root: &str| format!("<{root} xmlns:xsi='x' xsi:nil='true'/>");
+        for (format, root, body, may) in [
+            (
+                Format::Json,
+                "connAck",
+                r#"{"connAck":null}"#.to_owned(),
+                true,
+            ),
+            (Format::Xml, "connAck", nil("connAck"), true),
+            (Format::Json, "connAck", "null".to_owned(), false),
+            (
+                Format::Json,
+                "folder",
+                r#"{"folder":null}"#.to_owned(),
+                false,
+            ),
+            (Format::Xml, "folder", nil("folder"), false),
         ] {
-            let read = format.read("folder", body.as_bytes());
-            assert_eq!(read, Ok(NewFolder::default()), "{body}");
+            let read: Result<NewFolder, _> = format.read(root, body.as_bytes());
+            let expected = if may {
+                Ok(NewFolder::default())
+            } else {
+                malformed(root)
+            };
+            assert_eq!(read, expected, "{body}");
         }
-        let read: Result<NewFolder, _> = Format::Json.read("folder", b"null");
-        assert_eq!(read, malformed("folder"));
     }
 
     #[test]

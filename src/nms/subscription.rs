@@ -208,7 +208,7 @@ mod tests {
         );
         for nothing in [
             json!({}),
-            json!({"nmsSubscription": null}),
+            json!({"nmsSubscription": {}}),
             json!({"index": null, "restartToken": ""}),
         ] {
             assert_eq!(read(&nothing), Ok(NewSubscription::default()));
@@ -263,6 +263,7 @@ mod tests {
             (json!({"filter": {"criterion": ["x"]}}), "criterion"),
             (json!({"filter": {"criterion": [{"value": {}}]}}), "value"),
             (json!({"nmsSubscription": []}), "nmsSubscription"),
+            (json!({"nmsSubscription": null}), "nmsSubscription"),
         ] {
             assert_eq!(blamed(read(&document)), part, "{document}");
         }
