@@ -22,7 +22,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use tokio::{
     net::{TcpStream, lookup_host},
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_rustls::rustls::ClientConfig;
 
@@ -180,26 +180,18 @@ impl Callback {
         body: Bytes,
     ) -> Result<StatusCode, Failure> {
         let request = target.post(content_type, body).map_err(Failure::Request)?;
-        let _slot = timeout_at(
-            Instant::now() + self.waits.slot,
-            self.slots.take(&target.host),
-        )
-        .await
-        .map_err(|_| Failure::Busy)?
-        .ok_or(Failure::Busy)?;
+        let room = timeout(self.waits.slot, self.slots.take(&target.host)).await;
+        let _slot = room.ok().flatten().ok_or(Failure::Busy)?;
         let deadline = Instant::now() + self.waits.total;
         let stream = self.connect(target, deadline).await?;
-        let answered = async {
-            if target.secure {
-                let (config, host) = (self.tls.clone(), &target.host);
-                let handshake = exchange::handshake(config, host, stream);
-                let stream = self.step(deadline, "TLS", handshake).await?;
-                let stream = stream.map_err(Failure::Tls)?;
-                return exchange::answer(stream, request, deadline).await;
-            }
-            exchange::answer(stream, request, deadline).await
-        };
-        Box::pin(answered).await
+        if target.secure {
+            let (config, host) = (self.tls.clone(), &target.host);
+            let handshake = exchange::handshake(config, host, stream);
+            let stream = self.step(deadline, "TLS", handshake).await?;
+            let stream = stream.map_err(Failure::Tls)?;
+            return exchange::answer(stream, request, deadline).await;
+        }
+        exchange::answer(stream, request, deadline).await
     }
 
     /// A connection to one of the host's addresses that may be called.

@@ -150,10 +150,10 @@ async fn a_content_type_that_is_none_is_not_sent() {
 #[tokio::test]
 async fn a_slow_host_is_asked_by_few_at_a_time_and_holds_up_nobody_else() {
     static OPEN: AtomicUsize = AtomicUsize::new(0);
-    let slow = Server::does(|_stream| {
+    let slow = Server::does(|stream| {
         OPEN.fetch_add(1, Ordering::SeqCst);
         async move {
-            let _stream = _stream;
+            let _open = stream;
             pending().await
         }
     })
