@@ -158,5 +158,13 @@ mod tests {
             json(Fault::RenameForbidden.error(&[])),
             r#"{"policyException":{"messageId":"POL1030","text":"Renaming this folder is not allowed"}}"#
         );
+        assert_eq!(
+            json(Fault::ChannelTypeUnsupported.error(&["OMAPush", "LongPolling"])),
+            r#"{"policyException":{"messageId":"POL1023","text":"Notification channel type %1 not supported. Supported types: %2.","variables":["OMAPush","LongPolling"]}}"#
+        );
+        assert_eq!(
+            json(Fault::SimultaneousRequests.error(&[])),
+            r#"{"serviceException":{"messageId":"SVC1012","text":"Simultaneous channel requests not supported"}}"#
+        );
     }
 }
