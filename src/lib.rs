@@ -24,6 +24,7 @@ pub mod identity;
 pub mod imap;
 pub mod message;
 pub mod nms;
+pub mod notify;
 pub mod outbound;
 pub mod probe;
 pub mod rest;

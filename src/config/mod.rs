@@ -94,6 +94,29 @@ impl Config {
             .unwrap_or_else(env::temp_dir)
     }
 
+    /// Name of the store whose credentials open notification channels.
+    #[must_use]
+    pub fn channel_store(&self) -> &str {
+        let chosen = self.notifications.channel_store.as_deref();
+        let first = || self.stores.first().map(|store| store.name.as_str());
+        chosen.or_else(first).unwrap_or_default()
+    }
+
+    /// Names of the stores whose boxes may use a channel of the same box id: those that ask the same server for the same login, so
+    /// that whoever opens the channel opens the box.
+    #[must_use]
+    pub fn stores_of_channels(&self) -> Vec<String> {
+        let name = self.channel_store();
+        let Some(own) = self.stores.iter().find(|store| store.name == name) else {
+            return Vec::new();
+        };
+        let shares = |store: &&StoreConfig| {
+            store.name == name || (store.host == own.host && store.login == own.login)
+        };
+        let sharing = self.stores.iter().filter(shares);
+        sharing.map(|store| store.name.clone()).collect()
+    }
+
     fn assemble(text: &str, variables: Vec<environment::Variable>) -> Result<Self, Error> {
         let mut config: Self =
             toml::from_str(text).map_err(|error| Error::in_file(text, &error))?;

@@ -60,7 +60,9 @@ pub use payload::Payload;
 pub use precondition::{Precondition, Revisions};
 pub use relocation::{Relocating, Relocation};
 pub use search::{Filter, asks_for_vanished, max_entries};
-pub use watch::{Change, FolderNow, Gone, Looked, ObjectNow, Picture};
+pub use watch::{
+    Bell, Change, Doorbell, FolderNow, Gone, Listening, Looked, ObjectNow, Picture, Rings,
+};
 
 use crate::{
     clock,

@@ -8,7 +8,7 @@ use std::{
 use tokio::time::sleep;
 
 use super::{
-    Change, FolderNow, Gone, Looked, ObjectNow, Picture, key_of,
+    Asked, Change, FolderNow, Gone, Looked, ObjectNow, Picture, key_of,
     mailbox::{Message, Read},
     picture::{Pictured, Place},
 };
@@ -39,11 +39,9 @@ struct Look<'a> {
     /// Messages that are no longer where they were, each with what HIGHESTMODSEQ was then.
     gone: Vec<(MailboxKey, u32, u64)>,
     folders_gone: Vec<Change>,
-    most: usize,
+    asked: Asked,
     too_many: bool,
     again: bool,
-    /// Nothing is told, the picture alone is made.
-    silent: bool,
 }
 
 impl Account {
@@ -51,8 +49,7 @@ impl Account {
         &self,
         picture: &mut Picture,
         rings: &Rings,
-        most: usize,
-        silent: bool,
+        asked: Asked,
     ) -> Result<Looked, Error> {
         let mut look = Look {
             account: self,
@@ -61,10 +58,9 @@ impl Account {
             changes: Vec::new(),
             gone: Vec::new(),
             folders_gone: Vec::new(),
-            most,
+            asked,
             too_many: false,
             again: false,
-            silent,
         };
         let mut all = rings.all;
         if !all {
@@ -81,7 +77,7 @@ impl Account {
             }
         }
         if all {
-            Box::pin(look.everything(rings)).await?;
+            Box::pin(look.everything()).await?;
         }
         look.objects_gone().await?;
         let Look {
@@ -168,15 +164,14 @@ impl Look<'_> {
     }
 
     /// Looks at all folders, and into those that are others than they were.
-    async fn everything(&mut self, rings: &Rings) -> Result<(), Error> {
+    async fn everything(&mut self) -> Result<(), Error> {
         let (tree, census) = self.account.tree_and_census(self.picture).await?;
         let mut there = BTreeSet::new();
         let mut renumbered = BTreeSet::new();
         for (path, node) in tree.subtree("") {
             let key = node.key.to_bytes();
-            let flags = rings.all;
             there.insert(key.clone());
-            let from = self.folder(&tree, &census, path, node, flags).await?;
+            let from = self.folder(&tree, &census, path, node).await?;
             renumbered.extend(from);
         }
         let gone: Vec<Vec<u8>> = self
@@ -199,7 +194,6 @@ impl Look<'_> {
         census: &Census,
         path: &str,
         node: &Node,
-        flags: bool,
     ) -> Result<Option<Vec<u8>>, Error> {
         let account = self.account;
         let key = node.key.to_bytes();
@@ -234,13 +228,13 @@ impl Look<'_> {
             return Ok(before);
         };
         let status = census.of(node);
-        let silently = self.silent || self.too_many || {
+        let silently = self.asked.silent || self.too_many || {
             let messages = status.and_then(|status| status.messages).unwrap_or(0);
-            known.is_none() && usize::try_from(messages).is_ok_and(|count| count > self.most)
+            known.is_none() && usize::try_from(messages).is_ok_and(|count| count > self.asked.most)
         };
         if let (Some(known), Some(status)) = (&known, status)
             && known.is_as_counted(status)
-            && (known.mod_seq > 0 || !flags)
+            && (known.mod_seq > 0 || !self.asked.thorough)
         {
             let same = Pictured {
                 named,
@@ -253,7 +247,7 @@ impl Look<'_> {
             return Ok(before);
         }
         if silently {
-            self.too_many |= !self.silent;
+            self.too_many |= !self.asked.silent;
             let now = match status.and_then(Pictured::counted) {
                 Some(now) if known.is_none() => Some(now),
                 _ => account.read_silently(&node.mailbox, expected).await?,
@@ -321,7 +315,7 @@ impl Look<'_> {
         self.now.insert(key.to_vec(), None);
         let mailbox = key_of(key)?;
         self.went(&mailbox, &known.uids, known.mod_seq.saturating_add(1));
-        if renamed || self.silent {
+        if renamed || self.asked.silent {
             return Ok(());
         }
         let id = match &known.place {
@@ -344,10 +338,11 @@ impl Look<'_> {
 
     /// Messages that are no longer in their mailbox.
     fn went(&mut self, key: &MailboxKey, uids: &UidSet, mod_seq: u64) {
-        if self.silent || self.too_many {
+        if self.asked.silent || self.too_many {
             return;
         }
         let room = self
+            .asked
             .most
             .saturating_sub(self.changes.len() + self.gone.len());
         if uids.count() > room as u64 {
@@ -359,10 +354,10 @@ impl Look<'_> {
     }
 
     fn add(&mut self, change: Change) {
-        if self.silent {
+        if self.asked.silent {
             return;
         }
-        self.too_many |= self.changes.len() + self.gone.len() >= self.most;
+        self.too_many |= self.changes.len() + self.gone.len() >= self.asked.most;
         if !self.too_many {
             self.changes.push(change);
         }

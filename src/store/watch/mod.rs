@@ -17,14 +17,13 @@ use serde::{Deserialize, Serialize};
 
 pub use picture::Picture;
 
+pub use crate::imap::{Bell, Doorbell, Listening, Rings};
+
 use super::{
     Account, Error,
     id::{FolderId, MailboxKey, ObjectId, Seal},
 };
-use crate::{
-    imap::{Bell, Doorbell, MailboxName, Rings},
-    nms,
-};
+use crate::{imap::MailboxName, nms};
 
 /// Something that is not as it was (contract §7.1), as it is now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +81,16 @@ pub struct FolderNow {
     pub name: String,
     /// Its `lastModSeq`.
     pub last_mod_seq: u64,
+}
+
+/// How a look is meant.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    /// More changes than so many are not told.
+    most: usize,
+    thorough: bool,
+    /// Nothing is told, the picture alone is made.
+    silent: bool,
 }
 
 /// What a look has found.
@@ -185,12 +194,18 @@ impl Account {
             all: true,
             ..Rings::default()
         };
-        self.survey(&mut picture, &everything, 0, true).await?;
+        let asked = Asked {
+            most: 0,
+            thorough: true,
+            silent: true,
+        };
+        self.survey(&mut picture, &everything, asked).await?;
         Ok(picture)
     }
 
     /// What has changed since the picture was made, as far as something has rung; the picture is as it is now afterwards. With more than
-    /// `most` changes none is told.
+    /// `most` changes none is told. Where the store does not say which flags have changed, those of mailboxes that nothing else
+    /// is said of are compared only when the look is `thorough`: that reads all of them.
     ///
     /// # Errors
     /// What the store's answers mean; the picture is as it was then.
@@ -199,8 +214,20 @@ impl Account {
         picture: &mut Picture,
         rings: &Rings,
         most: usize,
+        thorough: bool,
     ) -> Result<Looked, Error> {
-        self.survey(picture, rings, most, false).await
+        let asked = Asked {
+            most,
+            thorough,
+            silent: false,
+        };
+        self.survey(picture, rings, asked).await
+    }
+
+    /// Its login.
+    #[must_use]
+    pub fn login(&self) -> &str {
+        &self.login
     }
 
     /// The mailbox of a key, for [`Doorbell::listen_to`].

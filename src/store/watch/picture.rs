@@ -76,6 +76,17 @@ impl Picture {
         Some(bytes)
     }
 
+    /// The keys of its folders.
+    pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.folders.keys().map(Vec::as_slice)
+    }
+
+    /// Whether it has this folder.
+    #[must_use]
+    pub fn has(&self, key: &[u8]) -> bool {
+        self.folders.contains_key(key)
+    }
+
     /// Adds a folder that was kept as bytes; `false` when they are none of ours.
     pub fn add_folder(&mut self, mut bytes: &[u8]) -> bool {
         let Some((key, pictured)) = Pictured::read(&mut bytes) else {
