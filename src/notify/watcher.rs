@@ -81,12 +81,14 @@ impl Watcher {
             if begun.elapsed() > LONGEST_PAUSE {
                 pause = FIRST_PAUSE;
             }
-            match ended {
-                store::Error::Unauthenticated | store::Error::Forbidden => {
-                    debug!("a box cannot be watched before somebody opens it");
-                    self.desk.inner().account = None;
-                }
-                error => warn!(%error, "a box cannot be watched just now"),
+            if matches!(
+                ended,
+                store::Error::Unauthenticated | store::Error::Forbidden
+            ) {
+                debug!("a box cannot be watched before somebody opens it");
+                self.desk.inner().account = None;
+            } else {
+                warn!(error = %ended, "a box cannot be watched just now");
             }
             tokio::select! {
                 () = sleep(pause) => {}
@@ -318,7 +320,7 @@ impl Hearing {
     fn is_thorough(&mut self, account: &Account) -> bool {
         self.looks += 1;
         let tells = account.tells_changes().unwrap_or(false);
-        !tells && self.looks % 3 == 0
+        !tells && self.looks.is_multiple_of(3)
     }
 }
 
