@@ -34,3 +34,4 @@ mod state;
 mod support;
 mod surface;
 mod vanished;
+mod watching;
