@@ -26,7 +26,7 @@ pub mod uid_set;
 pub use capability::Capabilities;
 pub use command::{Command, Item, SectionName};
 pub use connection::{Completion, Expected, Selected};
-pub use error::Error;
+pub use error::{Doubt, Error};
 pub use flag::Flag;
 pub use mailbox::MailboxName;
 pub use pool::{Lane, Pool};

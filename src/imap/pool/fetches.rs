@@ -276,6 +276,8 @@ pub(super) fn may_be_one_message(error: &Error) -> bool {
         | Error::Timeout
         | Error::Connect(_)
         | Error::Login(_)
+        | Error::Operator(_)
+        | Error::Overlooked(_)
         | Error::Unsupported(_)
         | Error::Argument
         | Error::Busy => false,
