@@ -91,7 +91,6 @@ fn keys_of_things_to_come_are_unknown() {
     for text in [
         "[auth]\nbearer = { mode = \"jwt\" }",
         "[notifications]\nlong_poll = 50",
-        "[[stores]]\noperator = {}",
     ] {
         assert!(mistake(text).contains("unknown key"), "{text}");
     }
@@ -349,6 +348,86 @@ fn a_missing_file_is_unreadable() {
     assert!(
         matches!(missing, Err(Error::Unreadable { .. })),
         "{missing:?}"
+    );
+}
+
+#[test]
+fn an_operator_is_a_name_and_a_password_or_a_certificate() {
+    let operator = |text: &str| store(&format!("operator = {{ {text} }}")).operator.unwrap();
+    let by_password = operator("user = \"bridge\", password_file = \"p\"");
+    assert_eq!(by_password.method, OperatorMethod::Authzid);
+    let master = operator("user = \"bridge\", password_file = \"p\", method = \"master\"");
+    assert_eq!(master.method, OperatorMethod::Master);
+    let external = operator("method = \"external\", certificate = \"c\", key = \"k\"");
+    assert_eq!(external.user, None);
+    assert_eq!(store("").operator, None);
+}
+
+#[test]
+fn mistakes_in_an_operator_name_their_key() {
+    for (text, expected) in [
+        ("password_file = \"p\"", "user: expected a login"),
+        (
+            "user = \"\", password_file = \"p\"",
+            "user: expected a login",
+        ),
+        (
+            "user = \"a*b\", password_file = \"p\"",
+            "user: expected a login",
+        ),
+        (
+            "user = \"a\\n\", password_file = \"p\"",
+            "user: expected a login",
+        ),
+        ("user = \"bridge\"", "password_file: missing"),
+        (
+            "user = \"bridge\", password_file = \"\"",
+            "password_file: missing",
+        ),
+        (
+            "user = \"bridge\", password_file = \"p\", key = \"k\"",
+            "key: not used by this method",
+        ),
+        (
+            "method = \"external\", user = \"bridge\", certificate = \"c\", key = \"k\"",
+            "user: not used by this method",
+        ),
+        (
+            "method = \"external\", password_file = \"p\", certificate = \"c\", key = \"k\"",
+            "password_file: not used by this method",
+        ),
+        ("method = \"external\", key = \"k\"", "certificate: missing"),
+        ("method = \"external\", certificate = \"c\"", "key: missing"),
+    ] {
+        let message = store_mistake(&format!("operator = {{ {text} }}"));
+        let expected = format!("stores[0].operator.{expected}");
+        assert!(message.starts_with(&expected), "{text}: {message}");
+    }
+    let message = store_mistake(
+        "tls = \"off\"\noperator = { method = \"external\", certificate = \"c\", key = \"k\" }",
+    );
+    assert!(
+        message.starts_with("stores[0].operator.method: external needs TLS"),
+        "{message}"
+    );
+    let message = store_mistake("operator = { user = \"bridge\", password = \"p\" }");
+    assert!(
+        message.contains("line 4, column 31: unknown key `password`"),
+        "{message}"
+    );
+}
+
+#[test]
+fn the_files_of_an_operator_are_relative_to_the_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cpm.toml");
+    let operator = "operator = { user = \"bridge\", password_file = \"secrets/operator\" }";
+    std::fs::write(&path, format!("{STORE}{operator}\n")).unwrap();
+    let config = Config::load(&path).unwrap();
+    let operator = config.stores[0].operator.clone().unwrap();
+    assert_eq!(
+        operator.password_file,
+        Some(directory.path().join("secrets/operator"))
     );
 }
 
