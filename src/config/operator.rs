@@ -70,3 +70,102 @@ impl OperatorConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, StoreConfig};
+
+    const STORE: &str = "[[stores]]\nname = \"cpm\"\nhost = \"127.0.0.1\"\n";
+
+    fn store(lines: &str) -> StoreConfig {
+        let config = Config::from_toml(&format!("{STORE}{lines}\n")).unwrap();
+        config.stores.into_iter().next().unwrap()
+    }
+
+    /// The mistake in a file with one good store and these lines in its section.
+    fn mistake(lines: &str) -> String {
+        let text = format!("{STORE}{lines}\n");
+        Config::from_toml(&text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_operator_is_a_name_and_a_password_or_a_certificate() {
+        let operator = |text: &str| store(&format!("operator = {{ {text} }}")).operator.unwrap();
+        let by_password = operator("user = \"bridge\", password_file = \"p\"");
+        assert_eq!(by_password.method, OperatorMethod::Authzid);
+        let master = operator("user = \"bridge\", password_file = \"p\", method = \"master\"");
+        assert_eq!(master.method, OperatorMethod::Master);
+        let external = operator("method = \"external\", certificate = \"c\", key = \"k\"");
+        assert_eq!(external.user, None);
+        assert_eq!(store("").operator, None);
+    }
+
+    #[test]
+    fn mistakes_in_an_operator_name_their_key() {
+        for (text, expected) in [
+            ("password_file = \"p\"", "user: expected a login"),
+            (
+                "user = \"\", password_file = \"p\"",
+                "user: expected a login",
+            ),
+            (
+                "user = \"a*b\", password_file = \"p\"",
+                "user: expected a login",
+            ),
+            (
+                "user = \"a\\n\", password_file = \"p\"",
+                "user: expected a login",
+            ),
+            ("user = \"bridge\"", "password_file: missing"),
+            (
+                "user = \"bridge\", password_file = \"\"",
+                "password_file: missing",
+            ),
+            (
+                "user = \"bridge\", password_file = \"p\", key = \"k\"",
+                "key: not used by this method",
+            ),
+            (
+                "method = \"external\", user = \"bridge\", certificate = \"c\", key = \"k\"",
+                "user: not used by this method",
+            ),
+            (
+                "method = \"external\", password_file = \"p\", certificate = \"c\", key = \"k\"",
+                "password_file: not used by this method",
+            ),
+            ("method = \"external\", key = \"k\"", "certificate: missing"),
+            ("method = \"external\", certificate = \"c\"", "key: missing"),
+        ] {
+            let message = mistake(&format!("operator = {{ {text} }}"));
+            let expected = format!("stores[0].operator.{expected}");
+            assert!(message.starts_with(&expected), "{text}: {message}");
+        }
+        let message = mistake(
+            "tls = \"off\"\noperator = { method = \"external\", certificate = \"c\", key = \"k\" }",
+        );
+        assert!(
+            message.starts_with("stores[0].operator.method: external needs TLS"),
+            "{message}"
+        );
+        let message = mistake("operator = { user = \"bridge\", password = \"p\" }");
+        assert!(
+            message.contains("line 4, column 31: unknown key `password`"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn the_files_of_an_operator_are_relative_to_the_configuration() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("cpm.toml");
+        let operator = "operator = { user = \"bridge\", password_file = \"secrets/operator\" }";
+        std::fs::write(&path, format!("{STORE}{operator}\n")).unwrap();
+        let config = Config::load(&path).unwrap();
+        let operator = config.stores[0].operator.clone().unwrap();
+        assert_eq!(
+            operator.password_file,
+            Some(directory.path().join("secrets/operator"))
+        );
+    }
+}
