@@ -168,3 +168,36 @@ impl Store {
         Ok(account)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::StoreConfig, store::connection};
+
+    #[test]
+    fn an_account_is_one_as_long_as_anybody_holds_it() {
+        let server = Arc::new(connection::server(&StoreConfig::default()).unwrap());
+        let held = Held::default();
+        let of = |login: &str| held.of(login, || Pool::new(Arc::clone(&server), 1));
+        let first = of("ana");
+        assert!(Arc::ptr_eq(&first, &of("ana")));
+        assert!(!Arc::ptr_eq(&first, &of("bob")));
+        assert_eq!(held.all().len(), 1);
+        let gone = Arc::downgrade(&first);
+        drop(first);
+        assert!(gone.upgrade().is_none());
+        assert!(held.0.lock().unwrap().is_empty());
+        // The one before it leaves late: it does not take the new one with it.
+        let late = of("ana");
+        let again = {
+            let again = Held::default().of("ana", || Pool::new(Arc::clone(&server), 1));
+            held.0
+                .lock()
+                .unwrap()
+                .insert("ana".to_owned(), Arc::downgrade(&again));
+            again
+        };
+        drop(late);
+        assert!(Arc::ptr_eq(&again, &of("ana")));
+    }
+}
