@@ -8,6 +8,7 @@
 //!                  │       ├→ state
 //!                  └→ auth └→ message
 //! leaves for all: config · identity · task · tls · clock      nms: for rest, store, state      spool: for rest, store
+//! outbound: beside them, for who has to ask others
 //! ```
 //!
 //! `imap` says *mailbox, message, keyword*; `nms` and `rest` say *folder, object, flag*; `store` is the
@@ -23,6 +24,8 @@ pub mod identity;
 pub mod imap;
 pub mod message;
 pub mod nms;
+pub mod notify;
+pub mod outbound;
 pub mod probe;
 pub mod rest;
 pub mod serve;

@@ -38,7 +38,7 @@ use tracing::debug;
 
 use self::{paced::Paced, streams::Streams};
 use crate::{
-    rest::{Body, BodyError},
+    rest::{Body, BodyError, Connection},
     task,
 };
 
@@ -129,10 +129,12 @@ where
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     let asked = Arc::new(AtomicBool::new(false));
+    let given = Connection::default();
     let service = {
-        let asked = Arc::clone(&asked);
-        service_fn(move |request| {
+        let (asked, given) = (Arc::clone(&asked), given.clone());
+        service_fn(move |mut request: Request<Incoming>| {
             asked.store(true, Ordering::Relaxed);
+            request.extensions_mut().insert(given.clone());
             let answer = service(request, peer, secure);
             async move { Ok::<_, Infallible>(streams::watched(answer.await)) }
         })
@@ -148,7 +150,12 @@ where
         service,
     );
     tokio::select! {
-        outcome = watcher.watch(connection.into_owned()) => outcome,
+        outcome = watcher.watch(connection.into_owned()) => {
+            if outcome.is_err() {
+                given.failed();
+            }
+            outcome
+        }
         () = silence => Ok(()),
     }
 }

@@ -8,9 +8,11 @@
 //!
 //! Deliberately absent: keys of things that are not there yet. They are unknown keys like any other.
 
+mod callback;
 mod environment;
 mod error;
 mod network;
+mod notifications;
 mod operator;
 mod origin;
 mod sections;
@@ -23,8 +25,10 @@ use std::{
 
 use serde::Deserialize;
 
+pub use callback::{CallbackTarget, Host, Malformed as MalformedTarget, Ports};
 pub use error::Error;
 pub use network::Network;
+pub use notifications::NotificationsConfig;
 pub use operator::{OperatorConfig, OperatorMethod};
 pub use origin::Origin;
 pub use sections::{
@@ -52,6 +56,8 @@ pub struct Config {
     pub objects: ObjectsConfig,
     /// How searches are read.
     pub search: SearchConfig,
+    /// How clients hear of changes.
+    pub notifications: NotificationsConfig,
     /// The limits a client can run into.
     pub limits: LimitsConfig,
     /// What is logged, and how.
@@ -90,6 +96,29 @@ impl Config {
             .unwrap_or_else(env::temp_dir)
     }
 
+    /// Name of the store whose credentials open notification channels.
+    #[must_use]
+    pub fn channel_store(&self) -> &str {
+        let chosen = self.notifications.channel_store.as_deref();
+        let first = || self.stores.first().map(|store| store.name.as_str());
+        chosen.or_else(first).unwrap_or_default()
+    }
+
+    /// Names of the stores whose boxes may use a channel of the same box id: those that ask the same server for the same login, so
+    /// that whoever opens the channel opens the box.
+    #[must_use]
+    pub fn stores_of_channels(&self) -> Vec<String> {
+        let name = self.channel_store();
+        let Some(own) = self.stores.iter().find(|store| store.name == name) else {
+            return Vec::new();
+        };
+        let shares = |store: &&StoreConfig| {
+            store.name == name || (store.host == own.host && store.login == own.login)
+        };
+        let sharing = self.stores.iter().filter(shares);
+        sharing.map(|store| store.name.clone()).collect()
+    }
+
     fn assemble(text: &str, variables: Vec<environment::Variable>) -> Result<Self, Error> {
         let mut config: Self =
             toml::from_str(text).map_err(|error| Error::in_file(text, &error))?;
@@ -106,7 +135,8 @@ impl Config {
         self.auth.validate()?;
         self.objects.validate()?;
         self.limits.validate()?;
-        stores::validate(&mut self.stores)
+        stores::validate(&mut self.stores)?;
+        self.notifications.validate(&self.stores)
     }
 
     /// Paths in the file are relative to the file, wherever the process was started.

@@ -152,6 +152,12 @@ pub struct LimitsConfig {
     pub page: usize,
     /// Items in one bulk request: paths, objects, attachments.
     pub bulk: usize,
+    /// Notification channels of one box at a time.
+    pub channels_per_box: usize,
+    /// Subscriptions of one box at a time.
+    pub subscriptions_per_box: usize,
+    /// Events kept for one subscription; then they become one `resetBox`.
+    pub queue: usize,
 }
 
 /// What is logged, and how (`[log]`).
@@ -243,6 +249,9 @@ impl Default for LimitsConfig {
             payload_memory: 67_108_864,
             page: 500,
             bulk: 1000,
+            channels_per_box: 32,
+            subscriptions_per_box: 64,
+            queue: 10_000,
         }
     }
 }
@@ -354,7 +363,19 @@ impl LimitsConfig {
         let payload_memory = 65_536..=1 << 40;
         within("limits.payload_memory", self.payload_memory, payload_memory)?;
         within("limits.page", self.page, 1..=10_000)?;
-        within("limits.bulk", self.bulk, 1..=100_000)
+        within("limits.bulk", self.bulk, 1..=100_000)?;
+        let per_box = 1..=10_000;
+        within(
+            "limits.channels_per_box",
+            self.channels_per_box,
+            per_box.clone(),
+        )?;
+        within(
+            "limits.subscriptions_per_box",
+            self.subscriptions_per_box,
+            per_box,
+        )?;
+        within("limits.queue", self.queue, 10..=1_000_000)
     }
 }
 

@@ -237,6 +237,18 @@ impl Capabilities {
         self.has("UNSELECT") || self.revision_2()
     }
 
+    /// Whether changes in all mailboxes can be told unasked (RFC 5465).
+    #[must_use]
+    pub fn notify(&self) -> bool {
+        self.has("NOTIFY")
+    }
+
+    /// Whether changes in the open mailbox can be told unasked (RFC 2177).
+    #[must_use]
+    pub fn idle(&self) -> bool {
+        self.has("IDLE") || self.revision_2()
+    }
+
     /// How messages go from one mailbox to another.
     #[must_use]
     pub fn moving(&self) -> Moving {

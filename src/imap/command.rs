@@ -5,7 +5,7 @@ use std::fmt;
 
 use chrono::{DateTime, FixedOffset};
 
-use super::{Flag, MailboxName, UidSet};
+use super::{Flag, MailboxName, UidSet, doorbell::Rings};
 
 /// Quoted strings longer than this are sent as literals; old servers bound their line buffers.
 const LONGEST_QUOTED: usize = 1000;
@@ -18,6 +18,10 @@ pub struct Command {
     text: Vec<String>,
     literals: Vec<Vec<u8>>,
     refused: bool,
+    /// The mailbox that was named last.
+    mailbox: Option<MailboxName>,
+    /// The messages that were named last.
+    uids: Option<UidSet>,
 }
 
 /// One stretch of a command that is written at once.
@@ -38,6 +42,8 @@ impl Command {
             text: vec![name.to_owned()],
             literals: Vec::new(),
             refused: false,
+            mailbox: None,
+            uids: None,
         }
     }
 
@@ -63,7 +69,8 @@ impl Command {
 
     /// A mailbox name.
     #[must_use]
-    pub fn mailbox(self, mailbox: &MailboxName) -> Self {
+    pub fn mailbox(mut self, mailbox: &MailboxName) -> Self {
+        self.mailbox = Some(mailbox.clone());
         self.string(mailbox.as_bytes())
     }
 
@@ -78,6 +85,7 @@ impl Command {
     /// A set of UIDs.
     #[must_use]
     pub fn uids(mut self, uids: &UidSet) -> Self {
+        self.uids = Some(uids.clone());
         self.space();
         self.push(&uids.to_string());
         self
@@ -125,6 +133,14 @@ impl Command {
         self
     }
 
+    /// `(CHANGEDSINCE n)` (RFC 7162 §3.1.4.1).
+    #[must_use]
+    pub fn changed_since(mut self, mod_seq: u64) -> Self {
+        self.space();
+        self.push(&format!("(CHANGEDSINCE {mod_seq})"));
+        self
+    }
+
     /// FETCH items in parentheses, in order.
     #[must_use]
     pub fn items(mut self, items: &[Item]) -> Self {
@@ -149,6 +165,29 @@ impl Command {
         }
         self.push(")");
         self
+    }
+
+    /// What it changes, carried out with this mailbox open: rung by whoever has sent it, whatever came of it.
+    pub(super) fn changes(&self, open: Option<MailboxName>) -> Rings {
+        let mut rings = Rings::default();
+        let messages = || self.uids.as_ref().map(|uids| uids.uids().collect());
+        match (self.name, open) {
+            ("UID STORE" | "UID EXPUNGE", Some(open)) => rings.add(open, messages()),
+            ("EXPUNGE", Some(open)) => rings.add(open, None),
+            ("UID COPY" | "UID MOVE", Some(open)) => {
+                // Those of a copy are where they were.
+                if self.name == "UID MOVE" {
+                    rings.add(open, messages());
+                }
+                match &self.mailbox {
+                    Some(target) => rings.add(target.clone(), None),
+                    None => rings.all = true,
+                }
+            }
+            ("CREATE" | "RENAME" | "DELETE", _) => rings.all = true,
+            _ => {}
+        }
+        rings
     }
 
     /// What goes onto the wire, cut where the server has to ask for a literal. With LITERAL+ (RFC 7888) it need not.
@@ -351,6 +390,24 @@ mod tests {
                 wait: false
             }]
         );
+    }
+
+    #[test]
+    fn what_a_command_changes_is_known_from_its_values() {
+        let [a, b] = ["a", "b"].map(MailboxName::from_wire);
+        let set: UidSet = [1, 3].into_iter().collect();
+        let changes = |command: Command| command.changes(Some(a.clone()));
+        let some = Some([1, 3].into());
+        let stored = changes(Command::new("UID STORE").uids(&set).atom("+FLAGS"));
+        assert_eq!(stored.mailboxes, [(a.clone(), some.clone())].into());
+        let moved = changes(Command::new("UID MOVE").uids(&set).mailbox(&b));
+        assert_eq!(
+            moved.mailboxes,
+            [(a.clone(), some), (b.clone(), None)].into()
+        );
+        assert!(changes(Command::new("RENAME").mailbox(&a).mailbox(&b)).all);
+        assert!(changes(Command::new("UID FETCH").uids(&set)).is_empty());
+        assert!(changes(Command::new("STATUS").mailbox(&b)).is_empty());
     }
 
     #[test]

@@ -35,6 +35,7 @@ use super::{
     capability::Capabilities,
     command::Command,
     connect::{Endpoint, Session},
+    doorbell::{Bell, Listening},
     error::Error,
     measure::{Doing, Presence},
     response::{Code, Untagged},
@@ -64,6 +65,10 @@ pub struct Selected {
     pub mailbox_id: Option<String>,
     /// Messages in it.
     pub exists: u32,
+    /// UIDNEXT when it was opened, where the server said it.
+    pub uid_next: Option<u32>,
+    /// HIGHESTMODSEQ, where it has one: when it was opened, or as the server has said since (RFC 7162 §3.1.2.1).
+    pub highest_mod_seq: Option<u64>,
     /// Flags that can be kept; `None` when the server did not say.
     pub permanent_flags: Option<Vec<String>>,
     /// Flags in use.
@@ -133,6 +138,8 @@ enum Work {
     Run(Command),
     Fetch(MailboxName, Expected, Wish),
     Open(MailboxName, Expected, Mode),
+    OpenAnew(MailboxName),
+    Listen(Listening, Arc<Bell>, Duration),
     Append(MailboxName, Vec<Message>),
     AppendEach(MailboxName, Vec<Message>),
     Leave,
@@ -207,6 +214,11 @@ impl Connection {
         self.open_now().is_some()
     }
 
+    /// The mailbox that is open on it.
+    pub(super) fn mailbox(&self) -> Option<MailboxName> {
+        self.open_now().as_ref().map(|open| open.mailbox.clone())
+    }
+
     /// Whether the messages of the mailbox that is open have a MODSEQ: the server has them, and has not said that this
     /// mailbox has none (RFC 7162 §3.1.2.2).
     pub(super) fn has_mod_seq(&self) -> bool {
@@ -275,6 +287,31 @@ impl Connection {
             Reply::Selected(selected) => Ok(selected),
             _ => Err(Error::Closed),
         }
+    }
+
+    /// Examines a mailbox even if it is open: what is said of it is said now.
+    ///
+    /// # Errors
+    /// As for [`Self::run`]; no mailbox is open then.
+    pub(super) async fn examine_anew(&self, mailbox: &MailboxName) -> Result<Selected, Error> {
+        match self.request(Work::OpenAnew(mailbox.clone())).await? {
+            Reply::Selected(selected) => Ok(selected),
+            _ => Err(Error::Closed),
+        }
+    }
+
+    /// Listens from now on; after so long a silence the server is asked whether it is there.
+    ///
+    /// # Errors
+    /// As for [`Self::run`]; nothing is listened to then.
+    pub(super) async fn listen(
+        &self,
+        listening: Listening,
+        bell: Arc<Bell>,
+        period: Duration,
+    ) -> Result<(), Error> {
+        let work = Work::Listen(listening, bell, period);
+        self.request(work).await.map(|_| ())
     }
 
     /// Appends messages to a mailbox; several only where the server has MULTIAPPEND.
@@ -381,6 +418,8 @@ impl Selected {
                 Code::UidValidity(value) => self.uid_validity = *value,
                 Code::PermanentFlags(flags) => self.permanent_flags = Some(flags.clone()),
                 Code::MailboxId(id) => self.mailbox_id = Some(id.clone()),
+                Code::UidNext(value) => self.uid_next = Some(*value),
+                Code::HighestModSeq(value) => self.highest_mod_seq = Some(*value),
                 Code::NoModSeq => self.no_mod_seq = true,
                 Code::ReadOnly => self.read_only = true,
                 _ => {}

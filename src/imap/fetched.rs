@@ -26,7 +26,7 @@ pub fn by_uid(
         messages,
         unreadable,
         ..
-    } = found(untagged, wanted);
+    } = found(untagged, Some(wanted));
     if unreadable && messages.len() < wanted.len() {
         return Err(Error::Protocol("FETCH data that cannot be read".to_owned()));
     }
@@ -39,7 +39,19 @@ pub fn by_uid(
     }
 }
 
-fn found(untagged: Vec<Untagged>, wanted: &[u32]) -> Found {
+/// All messages that something was said of, each with all of it, later over earlier.
+///
+/// # Errors
+/// [`Error::Protocol`] when a line cannot be read: it may have been about any of them.
+pub fn all_by_uid(untagged: Vec<Untagged>) -> Result<BTreeMap<u32, Fetch>, Error> {
+    let found = found(untagged, None);
+    if found.unreadable {
+        return Err(Error::Protocol("FETCH data that cannot be read".to_owned()));
+    }
+    Ok(found.messages)
+}
+
+fn found(untagged: Vec<Untagged>, wanted: Option<&[u32]>) -> Found {
     let mut found = Found::default();
     for data in untagged {
         match data {
@@ -78,12 +90,14 @@ struct Found {
 }
 
 impl Found {
-    fn fetch(&mut self, fetch: Fetch, wanted: &[u32]) {
+    fn fetch(&mut self, fetch: Fetch, wanted: Option<&[u32]>) {
         let at = self
             .numbers
             .binary_search_by_key(&fetch.number, |(number, _)| *number);
         let uid = match (fetch.uid, at) {
-            (Some(uid), _) if wanted.binary_search(&uid).is_err() => return,
+            (Some(uid), _) if wanted.is_some_and(|wanted| wanted.binary_search(&uid).is_err()) => {
+                return;
+            }
             (Some(uid), Ok(at)) => {
                 self.numbers[at].1 = uid;
                 uid

@@ -36,9 +36,11 @@ use super::{
     capability::Capabilities,
     command::{Command, Item},
     connection::{Completion, Expected, Message, Mode, Selected},
+    doorbell::{Bell, Doorbell},
     error::Error,
+    measure::Doing,
     response::{Code, Fetch},
-    server::{AccountNumber, Purpose, Server},
+    server::{AccountNumber, Need, Purpose, Server},
 };
 use crate::identity::{Authentication, ByOperator, Credentials};
 
@@ -57,6 +59,7 @@ pub struct Pool {
     capabilities: Mutex<Option<Arc<Capabilities>>>,
     state: Mutex<State>,
     fetches: Fetches,
+    own_changes: Bell,
 }
 
 impl Pool {
@@ -71,6 +74,7 @@ impl Pool {
             capabilities: Mutex::new(None),
             state: Mutex::default(),
             fetches: Fetches::default(),
+            own_changes: Bell::default(),
         }
     }
 
@@ -335,6 +339,52 @@ impl Pool {
             connection.close().await;
         }
         Ok(lease)
+    }
+
+    /// A mailbox examined even if it is open, so that what is said of it is said now. `None` when it is not the one expected.
+    ///
+    /// # Errors
+    /// As for [`Lease::run`], and [`Error::Busy`].
+    pub async fn examine_anew(
+        self: &Arc<Self>,
+        mailbox: &MailboxName,
+        expected: &Expected,
+    ) -> Result<Option<(Lease, Selected)>, Error> {
+        let mut lease = self.lease(Lane::Small, Some(mailbox), 0).await?;
+        let selected = match lease.examine_anew(mailbox).await {
+            Err(Error::Closed) => {
+                lease = self.afresh(lease, Some(mailbox)).await?;
+                lease.examine_anew(mailbox).await?
+            }
+            outcome => outcome?,
+        };
+        Ok(expected.is(&selected).then_some((lease, selected)))
+    }
+
+    /// Rings for whatever is changed through this pool, once that is done.
+    #[must_use]
+    pub fn own_changes(&self) -> &Bell {
+        &self.own_changes
+    }
+
+    /// A connection of its own that listens: to all mailboxes where the server can tell of them, else to this one. After a
+    /// `period` of silence the server is asked whether it is there.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when the account has no room for one, or has one already; [`Error::Unsupported`] when the server tells
+    /// nothing unasked; as for [`Lease::run`] else.
+    pub async fn doorbell(
+        self: &Arc<Self>,
+        mailbox: &MailboxName,
+        period: Duration,
+    ) -> Result<Doorbell, Error> {
+        let deadline = Instant::now() + self.server.wait();
+        let slot = self.slot_aside(deadline).await?;
+        let (connection, _) = self
+            .open_with_what_there_is(slot, Need::More, || true, deadline)
+            .await?;
+        connection.is(Doing::Idle);
+        Doorbell::start(connection, mailbox.clone(), period).await
     }
 
     /// Logs out on every connection at rest.

@@ -46,6 +46,76 @@ impl UidSet {
         self.0.is_empty()
     }
 
+    /// From ranges as a server or a file has them, in any order; 0 is no UID.
+    #[must_use]
+    pub fn from_ranges(ranges: impl IntoIterator<Item = RangeInclusive<u32>>) -> Self {
+        let mut ranges: Vec<(u32, u32)> = ranges
+            .into_iter()
+            .map(|range| ((*range.start()).max(1), *range.end()))
+            .filter(|(start, end)| start <= end)
+            .collect();
+        ranges.sort_unstable();
+        let mut merged: Vec<RangeInclusive<u32>> = Vec::with_capacity(ranges.len());
+        for (start, end) in ranges {
+            match merged.last_mut() {
+                Some(last) if start <= last.end().saturating_add(1) => {
+                    *last = *last.start()..=end.max(*last.end());
+                }
+                Some(_) | None => merged.push(start..=end),
+            }
+        }
+        Self(merged)
+    }
+
+    /// Its ranges, ascending and apart.
+    #[must_use]
+    pub fn ranges(&self) -> &[RangeInclusive<u32>] {
+        &self.0
+    }
+
+    /// How many UIDs there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        let length = |range: &RangeInclusive<u32>| u64::from(range.end() - range.start()) + 1;
+        self.0.iter().map(length).sum()
+    }
+
+    /// Whether this one is in it.
+    #[must_use]
+    pub fn contains(&self, uid: u32) -> bool {
+        let at = self.0.partition_point(|range| *range.end() < uid);
+        self.0.get(at).is_some_and(|range| range.contains(&uid))
+    }
+
+    /// The UIDs that are not in another set, in ascending order. Done range by range: two sets of which each is one range
+    /// take no time, however long that is.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        let mut left = Vec::new();
+        let mut others = other.0.iter().peekable();
+        for range in &self.0 {
+            let (mut start, end) = (*range.start(), *range.end());
+            let mut used_up = false;
+            while let Some(taken) = others.peek().filter(|taken| *taken.start() <= end) {
+                if *taken.end() >= start {
+                    if *taken.start() > start {
+                        left.push(start..=taken.start() - 1);
+                    }
+                    if *taken.end() >= end {
+                        used_up = true;
+                        break;
+                    }
+                    start = taken.end() + 1;
+                }
+                others.next();
+            }
+            if !used_up {
+                left.push(start..=end);
+            }
+        }
+        Self(left)
+    }
+
     /// Its UIDs, in ascending order.
     pub fn uids(&self) -> impl Iterator<Item = u32> {
         self.0.iter().cloned().flatten()
@@ -116,7 +186,25 @@ fn written_length(range: &RangeInclusive<u32>) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn sets_are_what_their_uids_are(
+            one in prop::collection::btree_set(1_u32..60, 0..40),
+            other in prop::collection::btree_set(1_u32..60, 0..40),
+        ) {
+            let set = |uids: &BTreeSet<u32>| uids.iter().copied().collect::<UidSet>();
+            let ranges = one.iter().rev().map(|uid| *uid..=*uid);
+            prop_assert_eq!(UidSet::from_ranges(ranges), set(&one));
+            prop_assert_eq!(set(&one).count(), one.len() as u64);
+            prop_assert!((0..70).all(|uid| set(&one).contains(uid) == one.contains(&uid)));
+            let left: BTreeSet<u32> = one.difference(&other).copied().collect();
+            prop_assert_eq!(set(&one).without(&set(&other)), set(&left));
+        }
+    }
 
     #[test]
     fn what_is_between_uids_is_what_they_are_not() {

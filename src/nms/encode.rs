@@ -11,6 +11,14 @@ use serde_path_to_error::Segment;
 
 use super::xml;
 
+/// Roots that mean something without anything in them, and may be `null` for it (contract §2.2, §8.2 to §8.4).
+const MAY_BE_EMPTY: [&str; 4] = [
+    "notificationChannelLifetime",
+    "longPollingRequestParameters",
+    "connCheck",
+    "connAck",
+];
+
 /// In which of the two forms a document is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -51,6 +59,19 @@ impl Format {
         }
     }
 
+    /// The name of a document's root; `None` for what has none, in JSON also for what is not wrapped in it.
+    #[must_use]
+    pub fn root(self, bytes: &[u8]) -> Option<String> {
+        match self {
+            Self::Json => {
+                let document: Map<String, Value> = serde_json::from_slice(bytes).ok()?;
+                let mut names = document.into_iter().map(|(name, _)| name);
+                names.next().filter(|_| names.next().is_none())
+            }
+            Self::Xml => xml::read(bytes).map(|(name, _)| name),
+        }
+    }
+
     /// A document.
     #[must_use]
     pub fn write<T: Serialize>(self, root: &str, value: &T) -> Vec<u8> {
@@ -74,6 +95,7 @@ impl Format {
             Self::Xml => match element(root, bytes)? {
                 Value::Object(members) => members,
                 Value::String(text) if text.trim().is_empty() => Map::new(),
+                Value::Null if MAY_BE_EMPTY.contains(&root) => Map::new(),
                 Value::Null
                 | Value::Bool(_)
                 | Value::Number(_)
@@ -125,6 +147,7 @@ fn members_of(root: &str, bytes: &[u8]) -> Result<Map<String, Value>, Malformed>
     };
     match members.remove(root) {
         Some(Value::Object(content)) => Ok(content),
+        Some(Value::Null) if members.is_empty() && MAY_BE_EMPTY.contains(&root) => Ok(members),
         Some(_) if members.is_empty() => Err(Malformed::new(root)),
         Some(_) | None => Ok(members),
     }
@@ -231,6 +254,52 @@ mod tests {
         let read: Result<NewObjectList, _> =
             Format::Xml.read("objectList", b"<objectList><object>x</object></objectList>");
         assert_eq!(read, malformed("object"));
+    }
+
+    #[test]
+    fn a_root_may_be_null_where_nothing_means_something() {
+        let nil = |root: &str| format!("<{root} xmlns:xsi='x' xsi:nil='true'/>");
+        for (format, root, body, may) in [
+            (
+                Format::Json,
+                "connAck",
+                r#"{"connAck":null}"#.to_owned(),
+                true,
+            ),
+            (Format::Xml, "connAck", nil("connAck"), true),
+            (Format::Json, "connAck", "null".to_owned(), false),
+            (
+                Format::Json,
+                "folder",
+                r#"{"folder":null}"#.to_owned(),
+                false,
+            ),
+            (Format::Xml, "folder", nil("folder"), false),
+        ] {
+            let read: Result<NewFolder, _> = format.read(root, body.as_bytes());
+            let expected = if may {
+                Ok(NewFolder::default())
+            } else {
+                malformed(root)
+            };
+            assert_eq!(read, expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_root_has_a_name_where_there_is_one() {
+        for (format, body, root) in [
+            (Format::Json, r#"{"folder":null}"#, Some("folder")),
+            (Format::Json, r#"{"name":"x"}"#, Some("name")),
+            (Format::Xml, "<n:folder xmlns:n='x'/>", Some("folder")),
+            (Format::Json, r#"{"name":"x","path":"y"}"#, None),
+            (Format::Json, "{}", None),
+            (Format::Json, "[]", None),
+            (Format::Json, "", None),
+            (Format::Xml, "x", None),
+        ] {
+            assert_eq!(format.root(body.as_bytes()).as_deref(), root, "{body}");
+        }
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub enum Fault {
     Duplicate,
     /// A path is needed (contract §6.5).
     PathMissing,
+    /// Another request has taken this one's place (contract §8.3).
+    SimultaneousRequests,
     /// No resources, try later.
     NoResources,
     /// Wrong or missing credentials.
@@ -61,6 +63,8 @@ pub enum Fault {
     Unknown,
     /// A policy error occurred.
     PolicyError,
+    /// No channels of this type (contract §8.1).
+    ChannelTypeUnsupported,
     /// The folder keeps its name (contract §6.2).
     RenameForbidden,
     /// Nothing can be made there (contract §6.2).
@@ -88,6 +92,9 @@ impl Fault {
                 "SVC1009",
                 "Folder's path is missing. When more than one root folder exists, folder's path must be provided",
             ),
+            Self::SimultaneousRequests => {
+                ("SVC1012", "Simultaneous channel requests not supported")
+            }
             Self::NoResources => (
                 "SVC2001",
                 "No server resources available to process the request",
@@ -95,6 +102,10 @@ impl Fault {
             Self::InvalidCredentials => ("SVC2003", "invalid access token"),
             Self::Unknown => ("SVC2008", "Unknown %1 %2"),
             Self::PolicyError => ("POL0001", "A policy error occurred. Error code is %1"),
+            Self::ChannelTypeUnsupported => (
+                "POL1023",
+                "Notification channel type %1 not supported. Supported types: %2.",
+            ),
             Self::RenameForbidden => ("POL1030", "Renaming this folder is not allowed"),
             Self::CreationForbidden => (
                 "POL1031",
@@ -146,6 +157,14 @@ mod tests {
         assert_eq!(
             json(Fault::RenameForbidden.error(&[])),
             r#"{"policyException":{"messageId":"POL1030","text":"Renaming this folder is not allowed"}}"#
+        );
+        assert_eq!(
+            json(Fault::ChannelTypeUnsupported.error(&["OMAPush", "LongPolling"])),
+            r#"{"policyException":{"messageId":"POL1023","text":"Notification channel type %1 not supported. Supported types: %2.","variables":["OMAPush","LongPolling"]}}"#
+        );
+        assert_eq!(
+            json(Fault::SimultaneousRequests.error(&[])),
+            r#"{"serviceException":{"messageId":"SVC1012","text":"Simultaneous channel requests not supported"}}"#
         );
     }
 }

@@ -103,27 +103,31 @@ pub struct Scope {
 }
 
 /// Criteria and how they are combined; there is no nesting (contract §4.3).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SearchCriteria {
     /// At least one.
     #[serde(default, deserialize_with = "list_of_members")]
     pub criterion: Vec<SearchCriterion>,
     /// `And` (also when absent), `Or`, `Not`: as written.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator: Option<String>,
 }
 
 /// One criterion, as written: what its words mean is for the box to say.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SearchCriterion {
     /// Contract §4.2.
-    #[serde(rename = "type", default)]
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// Of an attribute, a flag or a preset.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// What is looked for.
-    #[serde(default, deserialize_with = "scalar_if_any")]
+    #[serde(
+        default,
+        deserialize_with = "scalar_if_any",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub value: Option<String>,
 }
 

@@ -91,6 +91,19 @@ pub(super) fn number_if_any<'de, D: Deserializer<'de>>(
     Ok(Some(text.parse().unwrap_or(most)))
 }
 
+/// The same, and not below nothing.
+pub(super) fn count_if_any<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<u64>, D::Error> {
+    count(deserializer).map(Some)
+}
+
+/// The same for what must be there.
+pub(super) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = number_if_any(deserializer)?.and_then(|number| u64::try_from(number).ok());
+    number.ok_or_else(|| de::Error::custom("expected a number that is not negative"))
+}
+
 /// Beyond what 63 bits can count, and so without a fraction.
 fn is_huge(number: f64) -> bool {
     number.abs() >= 9.3e18

@@ -1,6 +1,7 @@
 //! XML documents to the values that JSON documents hold, and back (contract §2, §12.12).
 //!
-//! Only the root has a namespace; its children have none, and come in the order of the types' members. What is read may use any
+//! Only the root has a namespace; its children have none, and come in the order of the types' members. A list of notifications
+//! holds roots, each with a namespace of its own. What is read may use any
 //! prefix, namespace or none: the local names say which document it is, as members do in JSON, and a client's namespace of another
 //! version is no reason to refuse what can be understood. No document type, and no entity but those of XML itself: a document
 //! stands for what is in it and nothing else.
@@ -16,14 +17,32 @@ use serde_json::{Map, Value};
 
 const NMS: (&str, &str) = ("nms", "urn:oma:xml:rest:netapi:nms:1");
 const COMMON: (&str, &str) = ("common", "urn:oma:xml:rest:netapi:common:1");
-/// Roots of the common types; all others are of NMS (contract §2.1).
+const CHANNEL: (&str, &str) = ("nc", "urn:oma:xml:rest:netapi:notificationchannel:1");
+/// Roots of the common types and of notification channels; all others are of NMS (contract §2.1).
 const COMMON_ROOTS: [&str; 3] = ["requestError", "resourceReference", "versionedResourceList"];
+const CHANNEL_ROOTS: [&str; 8] = [
+    "notificationChannel",
+    "notificationChannelList",
+    "notificationChannelLifetime",
+    "notificationList",
+    "longPollingRequestParameters",
+    "largePollingNotification",
+    "connCheck",
+    "connAck",
+];
+/// The root whose children are roots.
+const NOTIFICATIONS: &str = "notificationList";
+/// The element that says which type it is of (contract §2.2), and the member beside it from which that is known.
+const TYPED: (&str, &str) = ("channelData", "channelType");
+/// Roots in which it is.
+const TYPED_ROOTS: [&str; 2] = ["notificationChannel", "notificationChannelList"];
+const SCHEMA_INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 /// The element whose members are attributes (contract §2.12).
 const LINK: &str = "link";
 /// Elements within elements that are read; the contract has seven.
 const DEEPEST: usize = 32;
 /// Elements whose type is a string, so that white space at their ends is part of them; of all others it is not.
-const STRINGS: [&str; 8] = [
+const STRINGS: [&str; 10] = [
     "name",
     "value",
     "path",
@@ -32,32 +51,73 @@ const STRINGS: [&str; 8] = [
     "correlationTag",
     "clientCorrelator",
     "callbackData",
+    "applicationTag",
+    "restartToken",
 ];
 
 /// A whole document.
 pub(super) fn write(root: &str, value: &Value) -> String {
-    let (prefix, namespace) = if COMMON_ROOTS.contains(&root) {
-        COMMON
-    } else {
-        NMS
-    };
     let mut document = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let name = format!("{prefix}:{root}");
-    let attribute = format!(" xmlns:{prefix}=\"{namespace}\"");
-    element(&mut document, &name, &attribute, value);
+    root_element(&mut document, root, value);
     document
 }
 
-fn element(document: &mut String, name: &str, attributes: &str, value: &Value) {
+fn root_element(document: &mut String, root: &str, value: &Value) {
+    let (prefix, namespace) = if COMMON_ROOTS.contains(&root) {
+        COMMON
+    } else if CHANNEL_ROOTS.contains(&root) {
+        CHANNEL
+    } else {
+        NMS
+    };
+    let mut attributes = format!(" xmlns:{prefix}=\"{namespace}\"");
+    if TYPED_ROOTS.contains(&root) {
+        attributes += &format!(" xmlns:xsi=\"{SCHEMA_INSTANCE}\"");
+    }
+    let name = format!("{prefix}:{root}");
+    if root == NOTIFICATIONS {
+        element(document, &name, &attributes, value, roots);
+    } else {
+        element(document, &name, &attributes, value, content);
+    }
+}
+
+/// The notifications of a list, each under the name of its root.
+fn roots(document: &mut String, list: &Value) {
+    let notifications = list.as_array().into_iter().flatten();
+    for (root, value) in notifications.filter_map(Value::as_object).flatten() {
+        root_element(document, root, value);
+    }
+}
+
+fn element(
+    document: &mut String,
+    name: &str,
+    attributes: &str,
+    value: &Value,
+    content: fn(&mut String, &Value),
+) {
     for piece in ["<", name, attributes, ">"] {
         document.push_str(piece);
     }
     let start = document.len();
+    content(document, value);
+    if document.len() == start {
+        document.insert(start - 1, '/');
+    } else {
+        for piece in ["</", name, ">"] {
+            document.push_str(piece);
+        }
+    }
+}
+
+/// What is in an element.
+fn content(document: &mut String, value: &Value) {
     match value {
         Value::Null => {}
         Value::Object(members) => {
             for (name, value) in members {
-                member(document, name, value);
+                member(document, members, name, value);
             }
         }
         Value::Array(values) => {
@@ -69,31 +129,30 @@ fn element(document: &mut String, name: &str, attributes: &str, value: &Value) {
             document.push_str(&text(plain));
         }
     }
-    if document.len() == start {
-        document.insert(start - 1, '/');
-    } else {
-        for piece in ["</", name, ">"] {
-            document.push_str(piece);
-        }
-    }
 }
 
-fn member(document: &mut String, name: &str, value: &Value) {
+/// One of these members: as many elements as it has values.
+fn member(document: &mut String, members: &Map<String, Value>, name: &str, value: &Value) {
     match value {
         Value::Array(values) => {
             for value in values {
-                member(document, name, value);
+                member(document, members, name, value);
             }
         }
-        Value::Object(members) if name == LINK => {
-            let attributes: String = members
+        Value::Object(link) if name == LINK => {
+            let attributes: String = link
                 .iter()
                 .map(|(name, value)| format!(" {name}=\"{}\"", text(value)))
                 .collect();
-            element(document, name, &attributes, &Value::Null);
+            element(document, name, &attributes, &Value::Null, content);
+        }
+        Value::Object(_) if name == TYPED.0 => {
+            let of = members.get(TYPED.1).map(text).unwrap_or_default();
+            let attribute = format!(" xsi:type=\"{}:{of}Data\"", CHANNEL.0);
+            element(document, name, &attribute, value, content);
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
-            element(document, name, "", value);
+            element(document, name, "", value, content);
         }
     }
 }
@@ -294,6 +353,40 @@ mod tests {
              <serviceException><messageId>SVC0004</messageId>\
              <text>No valid addresses provided in message part %1</text><variables>Request-URI</variables>\
              </serviceException></common:requestError>"
+        );
+    }
+
+    /// As in contract §12.12.
+    #[test]
+    fn what_is_in_a_list_of_notifications_has_a_namespace_of_its_own() {
+        let list = json!([
+            {"nmsEventList": {"nmsEvent": [{"resetBox": {}}], "index": 1, "link": [{"rel": "NmsSubscription", "href": "s"}]}},
+            {"nmsEventList": {"nmsEvent": []}},
+        ]);
+        let start = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+            <nc:notificationList xmlns:nc=\"urn:oma:xml:rest:netapi:notificationchannel:1\"";
+        assert_eq!(
+            write("notificationList", &list),
+            format!(
+                "{start}><nms:nmsEventList xmlns:nms=\"urn:oma:xml:rest:netapi:nms:1\"><nmsEvent><resetBox/></nmsEvent>\
+                 <index>1</index><link rel=\"NmsSubscription\" href=\"s\"/></nms:nmsEventList>\
+                 <nms:nmsEventList xmlns:nms=\"urn:oma:xml:rest:netapi:nms:1\"/></nc:notificationList>"
+            )
+        );
+        assert_eq!(write("notificationList", &json!([])), format!("{start}/>"));
+    }
+
+    /// Likewise.
+    #[test]
+    fn the_data_of_a_channel_say_which_type_they_are_of() {
+        let channel = json!({"channelType": "LongPolling", "channelData": {"maxNotifications": 1}});
+        assert_eq!(
+            write("notificationChannel", &channel),
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+             <nc:notificationChannel xmlns:nc=\"urn:oma:xml:rest:netapi:notificationchannel:1\" \
+             xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"><channelType>LongPolling</channelType>\
+             <channelData xsi:type=\"nc:LongPollingData\"><maxNotifications>1</maxNotifications></channelData>\
+             </nc:notificationChannel>"
         );
     }
 

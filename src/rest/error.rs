@@ -6,7 +6,7 @@ use http::StatusCode;
 use tracing::{error, warn};
 
 use crate::{
-    nms::{Fault, RequestError, encode::Malformed},
+    nms::{Fault, Link, RequestError, encode::Malformed},
     store,
 };
 
@@ -81,6 +81,15 @@ impl Failure {
             complete_length: Some(complete_length),
             ..Self::new(status, Fault::InvalidInput, &["Range"])
         }
+    }
+
+    /// With the resource it is about (contract §7.4).
+    pub(crate) fn linked(mut self, rel: &str, href: &str) -> Self {
+        self.error.link.push(Link {
+            rel: rel.to_owned(),
+            href: href.to_owned(),
+        });
+        self
     }
 
     /// SVC0001 with the status as code.

@@ -38,6 +38,17 @@ pub(super) fn operation(route: Option<Route>, method: &Method) -> &'static str {
         Route::CopyToFolder => [OTHER, OTHER, "copy_to_folder", OTHER],
         Route::MoveToFolder => [OTHER, OTHER, "move_to_folder", OTHER],
         Route::FolderPathToId => ["folder_path_to_id", OTHER, "folder_path_to_id", OTHER],
+        Route::Subscriptions => ["list_subscriptions", OTHER, "create_subscription", OTHER],
+        Route::Subscription => [
+            "get_subscription",
+            OTHER,
+            "update_subscription",
+            "delete_subscription",
+        ],
+        Route::Channels => ["list_channels", OTHER, "create_channel", OTHER],
+        Route::Channel => ["get_channel", OTHER, OTHER, "delete_channel"],
+        Route::ChannelLifetime => ["get_channel_lifetime", "put_channel_lifetime", OTHER, OTHER],
+        Route::Notifications => [OTHER, OTHER, "poll", OTHER],
     };
     match *method {
         Method::GET | Method::HEAD => get,
@@ -54,11 +65,11 @@ const OTHER: &str = "other";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rest::SURFACE;
+    use crate::rest::{CHANNEL_SURFACE, SURFACE};
 
     #[test]
     fn every_method_of_the_surface_is_an_operation_and_no_other_is() {
-        for (_, route, _, methods) in SURFACE {
+        for (_, route, _, methods) in SURFACE.into_iter().chain(CHANNEL_SURFACE) {
             for method in [Method::GET, Method::PUT, Method::POST, Method::DELETE] {
                 let named = operation(Some(route), &method) != OTHER;
                 assert_eq!(

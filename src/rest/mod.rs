@@ -5,8 +5,10 @@
 //! * Every failure is a `requestError` document, made in `error`, with the offending part named.
 //! * Nothing that names a box, a folder or an object is logged.
 
+mod acknowledgement;
 mod base_url;
 mod bulk;
+mod channels;
 mod conditions;
 mod cors;
 mod creation;
@@ -22,6 +24,7 @@ mod payload;
 mod relocation;
 mod representation;
 mod search;
+mod subscriptions;
 mod surface;
 mod upload;
 
@@ -36,18 +39,20 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 use tracing::{Instrument, error, error_span, info};
 
+pub use self::{
+    acknowledgement::Connection,
+    http::{Body, BodyError},
+    surface::{CHANNEL_SURFACE, Resource, Route, SURFACE},
+};
 use self::{
     conditions::Conditions, creation::Posted, error::Failure, representation::Wanted, upload::Form,
-};
-pub use self::{
-    http::{Body, BodyError},
-    surface::{Route, SURFACE},
 };
 use crate::{
     auth::{self, Access},
     config::{CorsConfig, LimitsConfig, Network},
     identity::{BoxId, BoxRules, Credentials},
-    nms::{Urls, encode::Format},
+    nms::{ChannelUrls, Urls, encode::Format},
+    notify::Notifications,
     spool::Spool,
     store::{Account, Relocating, Store},
 };
@@ -67,6 +72,8 @@ pub struct Settings {
     pub limits: LimitsConfig,
     /// Where uploads wait.
     pub spool: Spool,
+    /// Name of the store whose credentials open notification channels.
+    pub channel_store: String,
 }
 
 /// The REST service.
@@ -74,7 +81,8 @@ pub struct Settings {
 pub struct Service {
     settings: Settings,
     stores: HashMap<String, (Arc<Store>, BoxRules)>,
-    router: matchit::Router<usize>,
+    notifications: Arc<Notifications>,
+    router: matchit::Router<(Resource, Option<&'static str>)>,
     /// Path of the surface's description.
     description: String,
 }
@@ -83,7 +91,13 @@ pub struct Service {
 #[derive(Debug)]
 pub(crate) struct Call {
     account: Account,
+    notifications: Arc<Notifications>,
+    /// Name of the store.
+    store: String,
+    /// Id of the box, in its one spelling.
+    box_id: String,
     urls: Urls,
+    channel_urls: ChannelUrls,
     method: Method,
     query: Vec<(String, String)>,
     body: Bytes,
@@ -155,6 +169,8 @@ impl Call {
 struct Matched {
     route: Route,
     methods: &'static [&'static str],
+    /// What the notification channel API is called, if this is of it.
+    channel_api: Option<&'static str>,
     store: String,
     /// As the client spelled it.
     box_segment: String,
@@ -169,13 +185,19 @@ impl Service {
     pub fn new(
         settings: Settings,
         stores: Vec<(Arc<Store>, BoxRules)>,
+        notifications: Arc<Notifications>,
     ) -> Result<Self, matchit::InsertError> {
         let mut router = matchit::Router::new();
-        for (index, (path, ..)) in SURFACE.iter().enumerate() {
-            router.insert(
-                format!("{}/nms/v1/{{store}}/{{box}}{path}", settings.base_path),
-                index,
-            )?;
+        let base = &settings.base_path;
+        for resource in SURFACE {
+            let path = format!("{base}/nms/v1/{{store}}/{{box}}{}", resource.0);
+            router.insert(path, (resource, None))?;
+        }
+        for api in ChannelUrls::APIS {
+            for resource in CHANNEL_SURFACE {
+                let path = format!("{base}/{api}/v1/{{box}}{}", resource.0);
+                router.insert(path, (resource, Some(api)))?;
+            }
         }
         let stores = stores
             .into_iter()
@@ -185,6 +207,7 @@ impl Service {
             description: format!("{}{}", settings.base_path, openapi::PATH),
             settings,
             stores,
+            notifications,
             router,
         })
     }
@@ -202,6 +225,7 @@ impl Service {
         let wanted = Wanted::read(request.headers());
         let asking = cors::Asking::read(&method, request.headers());
         let (operation, name) = self.names(request.uri().path(), &method);
+        let connection = request.extensions().get::<Connection>().cloned();
         // As loud as a line can be: the id is on each, whatever the level.
         let span = error_span!("request", request.id = id.to_str().unwrap_or_default());
         let answer = AssertUnwindSafe(self.answer(request, peer, secure))
@@ -224,6 +248,7 @@ impl Service {
             cors::tell(&self.settings.cors, &asking, &mut response);
         }
         response.headers_mut().insert(http::REQUEST_ID, id);
+        let response = acknowledgement::receipted(response, connection.as_ref());
         let duration = started.elapsed();
         measure::answered(operation, response.status(), duration);
         info!(
@@ -266,6 +291,13 @@ impl Service {
             return Ok(response);
         }
         let box_text = decoded(&matched.box_segment).ok_or_else(unknown)?;
+        if matched.route == Route::ChannelLifetime
+            && parts.method == Method::PUT
+            && !parts.headers.contains_key(header::AUTHORIZATION)
+        {
+            let id = matched.parameters.get("channel").ok_or_else(unknown)?;
+            return self.keep_alive(&parts, body, &box_text, id).await;
+        }
         let (box_id, credentials) =
             match auth::authorize(parts.headers.get(header::AUTHORIZATION), &box_text, rules) {
                 Access::Own {
@@ -281,12 +313,15 @@ impl Service {
             wanted => wanted?,
         };
         let base = base_url::base_url(&self.settings, &parts, peer, secure)?;
+        let api = matched.channel_api.unwrap_or(ChannelUrls::APIS[0]);
         let arriving = Arriving {
             settings: &self.settings,
+            notifications: &self.notifications,
             store,
             box_id,
             credentials,
             urls: Urls::new(&base, store.name(), &matched.box_segment).spelled_alike(box_name),
+            channel_urls: ChannelUrls::new(&base, api, &matched.box_segment),
             wanted,
             conditions: Conditions::read(&parts.headers)?,
             parts,
@@ -294,25 +329,57 @@ impl Service {
         dispatch(arriving, body, matched.route, matched.parameters).await
     }
 
+    /// A channel kept alive by who only knows its id.
+    async fn keep_alive(
+        &self,
+        parts: &Parts,
+        body: Incoming,
+        box_text: &str,
+        id: &str,
+    ) -> Result<Response<Body>, Failure> {
+        let wanted = negotiation::wanted(&parts.headers)?;
+        let sent = match body.is_end_stream() {
+            true => None,
+            false => negotiation::sent(&parts.headers)?,
+        };
+        let limits = &self.settings.limits;
+        let body = http::read_body(body, limits.body, limits.body_timeout).await?;
+        let sent = sent.unwrap_or_else(|| Format::of(&body));
+        let box_id = box_name(box_text).ok_or_else(|| Failure::not_found("Request-URI"))?;
+        let granted = channels::lifetime_of_id(&self.notifications, &box_id, id, sent, &body)?;
+        let root = "notificationChannelLifetime";
+        Ok(http::document(
+            wanted.unwrap_or(sent),
+            StatusCode::OK,
+            root,
+            &granted,
+        ))
+    }
+
     /// The resource of a raw path, and its name in logs; `None` when there is none, or a parameter does not decode.
     fn matched(&self, path: &str) -> Option<(Matched, &'static str)> {
         let found = self.router.at(path).ok()?;
-        let (_, route, name, methods) = *SURFACE.get(*found.value)?;
+        let ((_, route, name, methods), channel_api) = *found.value;
         let box_segment = found.params.get("box")?.to_owned();
         let mut parameters = HashMap::new();
         for (key, value) in found.params.iter() {
             let value = decoded(value)?;
             // Reserved: never an id (contract §1.1).
-            if value.is_empty() || (matches!(key, "object" | "folder") && value == "operations") {
+            let is_id = matches!(key, "object" | "folder" | "subscription" | "channel");
+            if value.is_empty() || (is_id && value == "operations") {
                 return None;
             }
             parameters.insert(key.to_owned(), value);
         }
-        let store = parameters.remove("store")?;
+        let store = match channel_api {
+            Some(_) => self.settings.channel_store.clone(),
+            None => parameters.remove("store")?,
+        };
         Some((
             Matched {
                 route,
                 methods,
+                channel_api,
                 store,
                 box_segment,
                 parameters,
@@ -325,10 +392,12 @@ impl Service {
 /// A request of somebody who may ask; its body has still to come.
 struct Arriving<'a> {
     settings: &'a Settings,
+    notifications: &'a Arc<Notifications>,
     store: &'a Arc<Store>,
     box_id: BoxId,
     credentials: Credentials,
     urls: Urls,
+    channel_urls: ChannelUrls,
     wanted: Option<Format>,
     conditions: Conditions,
     parts: Parts,
@@ -383,7 +452,11 @@ impl<'a> Arriving<'a> {
         let opening = self.store.open(&self.box_id, self.credentials);
         Ok(Call {
             account: Box::pin(opening).await?,
+            notifications: Arc::clone(self.notifications),
+            store: self.store.name().to_owned(),
+            box_id: self.box_id.as_str().to_owned(),
             urls: self.urls,
+            channel_urls: self.channel_urls,
             query: http::query(&self.parts),
             method: self.parts.method,
             body,
@@ -466,6 +539,21 @@ async fn dispatch(
         Route::MoveToFolder => {
             relocation::to_folder(arriving.with_document(body).await?, Relocating::Move).await
         }
+        Route::Subscriptions => subscriptions::all(arriving.with_document(body).await?).await,
+        Route::Subscription => {
+            let call = arriving.with_document(body).await?;
+            subscriptions::one(call, take("subscription")).await
+        }
+        Route::Channels => channels::all(arriving.with_document(body).await?).await,
+        Route::Channel => channels::one(arriving.with_document(body).await?, take("channel")).await,
+        Route::ChannelLifetime => {
+            channels::lifetime(&arriving.with_document(body).await?, &take("channel"))
+        }
+        Route::Notifications => {
+            // Contract §8.3: any body or none.
+            let call = arriving.without_document(body).await?;
+            channels::notifications(call, take("channel")).await
+        }
     }
 }
 
@@ -486,6 +574,12 @@ fn decoded(segment: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        config::{NotificationsConfig, UnknownPreset},
+        notify,
+        outbound::Callback,
+        state::MemoryState,
+    };
 
     fn service() -> Service {
         let settings = Settings {
@@ -495,16 +589,28 @@ mod tests {
             cors: CorsConfig::default(),
             limits: LimitsConfig::default(),
             spool: Spool::new(std::env::temp_dir(), 0).unwrap(),
+            channel_store: "cpm".to_owned(),
         };
-        Service::new(settings, Vec::new()).unwrap()
+        let notifications = Notifications::start(
+            notify::Settings {
+                notifications: NotificationsConfig::default(),
+                limits: LimitsConfig::default(),
+                unknown_preset: UnknownPreset::default(),
+                channel_stores: Vec::new(),
+            },
+            Arc::new(MemoryState::new()),
+            Vec::new(),
+            Callback::new(&[], None).unwrap(),
+        );
+        Service::new(settings, Vec::new(), notifications).unwrap()
     }
 
     fn route(path: &str) -> Option<Route> {
         service().matched(path).map(|(matched, _)| matched.route)
     }
 
-    #[test]
-    fn paths_lead_to_resources() {
+    #[tokio::test]
+    async fn paths_lead_to_resources() {
         let at = |rest: &str| route(&format!("/phone/nms/v1/cpm/tel%3A%2B15550100{rest}"));
         assert_eq!(at("/objects/abc"), Some(Route::Object));
         assert_eq!(
@@ -533,8 +639,8 @@ mod tests {
         assert_eq!(route("/nms/v1/cpm/tel:+15550100/objects/abc"), None);
     }
 
-    #[test]
-    fn parameters_are_decoded_once_and_the_box_keeps_its_spelling() {
+    #[tokio::test]
+    async fn parameters_are_decoded_once_and_the_box_keeps_its_spelling() {
         let service = service();
         let (matched, _) = service
             .matched("/phone/nms/v1/cpm/tel%3A+15550100/objects/a/flags/%2541")

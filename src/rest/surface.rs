@@ -39,11 +39,26 @@ pub enum Route {
     CopyToFolder,
     /// Row 18.
     MoveToFolder,
+    /// Row 19.
+    Subscriptions,
+    /// Row 20.
+    Subscription,
+    /// Row N1.
+    Channels,
+    /// Row N2.
+    Channel,
+    /// Row N3.
+    ChannelLifetime,
+    /// Row N4.
+    Notifications,
 }
 
-/// Path below the box, resource, name in logs, methods; HEAD is there where GET is, OPTIONS everywhere.
+/// Path below the box, resource, name in logs, methods.
+pub type Resource = (&'static str, Route, &'static str, &'static [&'static str]);
+
+/// The resources of a box of a store; HEAD is there where GET is, OPTIONS everywhere.
 #[rustfmt::skip] // A line for each resource, to be read as the table it is.
-pub const SURFACE: [(&str, Route, &str, &[&str]); 18] = [
+pub const SURFACE: [Resource; 20] = [
     ("/objects", Route::Objects, "objects", &["POST"]),
     ("/objects/operations/search", Route::ObjectSearch, "object_search", &["POST"]),
     ("/objects/operations/pathToId", Route::ObjectPathToId, "object_path_to_id", &["GET", "POST"]),
@@ -62,4 +77,15 @@ pub const SURFACE: [(&str, Route, &str, &[&str]); 18] = [
     ("/folders/operations/moveToFolder", Route::MoveToFolder, "move_to_folder", &["POST"]),
     ("/folders/{folder}", Route::Folder, "folder", &["GET", "DELETE"]),
     ("/folders/{folder}/folderName", Route::FolderName, "folder_name", &["GET", "PUT"]),
+    ("/subscriptions", Route::Subscriptions, "subscriptions", &["GET", "POST"]),
+    ("/subscriptions/{subscription}", Route::Subscription, "subscription", &["GET", "POST", "DELETE"]),
+];
+
+/// The same below a box of the notification channel API (contract §1.3).
+#[rustfmt::skip] // As above.
+pub const CHANNEL_SURFACE: [Resource; 4] = [
+    ("/channels", Route::Channels, "channels", &["GET", "POST"]),
+    ("/channels/{channel}", Route::Channel, "channel", &["GET", "DELETE"]),
+    ("/channels/{channel}/channelLifetime", Route::ChannelLifetime, "channel_lifetime", &["GET", "PUT"]),
+    ("/channels/{channel}/notifications", Route::Notifications, "notifications", &["POST"]),
 ];

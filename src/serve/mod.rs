@@ -23,6 +23,8 @@ use crate::{
     admin::Admin,
     config::{self, Config, HttpConfig, StateConfig, StateUrl, StoreConfig, TlsMode},
     identity::BoxRules,
+    notify::{self, Notifications},
+    outbound::Callback,
     rest, server,
     spool::Spool,
     state::{self, FileState, MemoryState, OpenError, State},
@@ -43,6 +45,7 @@ const KEEP: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Running {
     stores: Vec<Arc<Store>>,
+    notifications: Arc<Notifications>,
     state: Arc<dyn State>,
     /// Where REST is served.
     pub http: SocketAddr,
@@ -109,6 +112,7 @@ pub async fn start(config: &Config) -> Result<Running, Error> {
     let metrics = metrics::install()?;
     let state = open_state(&config.state).await?;
     let stores = stores(config, &state)?;
+    let notifications = notifications(config, &state, &stores)?;
     let draining = CancellationToken::new();
     let opened: Vec<Arc<Store>> = stores.iter().map(|(store, _)| Arc::clone(store)).collect();
     let operators = Arc::new(Admin::new(
@@ -123,12 +127,16 @@ pub async fn start(config: &Config) -> Result<Running, Error> {
         cors: config.http.cors.clone(),
         limits: config.limits.clone(),
         spool: spool(config)?,
+        channel_store: config.channel_store().to_owned(),
     };
     // What a killed process left is not worth a start.
     if let Err(error) = settings.spool.sweep() {
         warn!(%error, "the spool directory cannot be swept");
     }
-    let service = Arc::new(rest::Service::new(settings, stores).map_err(anyhow::Error::from)?);
+    let service = Arc::new(
+        rest::Service::new(settings, stores, Arc::clone(&notifications))
+            .map_err(anyhow::Error::from)?,
+    );
 
     let (http_listener, http) = bind("http.listen", config.http.listen).await?;
     let (admin_listener, admin) = bind("admin.listen", config.admin.listen).await?;
@@ -165,6 +173,7 @@ pub async fn start(config: &Config) -> Result<Running, Error> {
     ));
     Ok(Running {
         stores: opened,
+        notifications,
         state,
         http,
         admin,
@@ -179,6 +188,8 @@ impl Running {
     /// Turns `/readyz` to 503, finishes running requests within the drain time, and stops.
     pub async fn shutdown(self) {
         self.draining.cancel();
+        // Polls that wait are answered, and end.
+        self.notifications.end();
         // A task that panicked has ended too.
         let _ = self.http_task.await;
         // The store is left as politely as it was entered, but not waited for long.
@@ -261,6 +272,28 @@ fn stores(config: &Config, state: &Arc<dyn State>) -> Result<Vec<(Arc<Store>, Bo
         stores.push((store, rules));
     }
     Ok(stores)
+}
+
+fn notifications(
+    config: &Config,
+    state: &Arc<dyn State>,
+    stores: &[(Arc<Store>, BoxRules)],
+) -> Result<Arc<Notifications>, Error> {
+    let settings = notify::Settings {
+        notifications: config.notifications.clone(),
+        limits: config.limits.clone(),
+        unknown_preset: config.search.unknown_preset,
+        channel_stores: config.stores_of_channels(),
+    };
+    let callback = Callback::new(&config.notifications.callback_allow, None)
+        .map_err(|error| config::Error::value("notifications", error.to_string()))?;
+    let stores = stores.iter().map(|(store, _)| Arc::clone(store));
+    Ok(Notifications::start(
+        settings,
+        Arc::clone(state),
+        stores,
+        callback,
+    ))
 }
 
 /// What is allowed and yet a danger, a line each.

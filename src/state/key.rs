@@ -2,6 +2,8 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 
+use super::Note;
+
 /// Half a SHA-256 over account and name; no two of them meet by accident or on purpose.
 pub(super) type Key = [u8; 16];
 
@@ -18,6 +20,12 @@ pub(super) fn key(account: &str, name: &[u8]) -> Key {
         *octet = *of_digest;
     }
     key
+}
+
+/// The key of a note: kinds do not meet either.
+pub(super) fn note_key(note: &Note) -> Key {
+    let name = [&[note.kind.number()][..], &note.name].concat();
+    key(&note.scope, &name)
 }
 
 #[cfg(test)]

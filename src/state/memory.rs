@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::{self, BoxFuture};
 
 use super::{
-    Correlated, Error, Move, MoveId, Moved, Revision, State,
+    Correlated, Error, Move, MoveId, Moved, Note, NoteKind, Revision, State,
     key::key,
     records::{Made, Records, first_counter},
 };
@@ -110,6 +110,12 @@ impl State for MemoryState {
 
     fn buried(&self, account: &str, most: usize) -> Vec<Vec<u8>> {
         self.records().buried(account, most, clock::now())
+    }
+
+    fn keep(&self, _: Vec<Note>) {}
+
+    fn take_kept(&self) -> Vec<(NoteKind, Vec<u8>)> {
+        Vec::new()
     }
 
     fn commit(&self) -> BoxFuture<'_, Result<(), Error>> {

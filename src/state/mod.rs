@@ -1,6 +1,6 @@
 //! What outlives a request and is not mail: the aliases that keep ids over a rename or a move, the counters behind `lastModSeq`, what
-//! became of creations that may be asked for again, moves of which it is not known yet what came of them, when folders were made and
-//! which objects were deleted.
+//! became of creations that may be asked for again, moves of which it is not known yet what came of them, when folders were made,
+//! which objects were deleted, and whatever the notification room keeps: that answers from its own memory, here it is only kept.
 //!
 //! * Nothing here is needed to read mail: a lost record costs a new id or a higher `lastModSeq`, never a wrong answer.
 //! * Every answer comes from memory. What must outlive the process is waited for with [`State::commit`].
@@ -80,8 +80,14 @@ pub trait State: fmt::Debug + Send + Sync {
     /// The objects that were deleted in the last [`BURIED_FOR`], at most so many, the newest first.
     fn buried(&self, account: &str, most: usize) -> Vec<Vec<u8>>;
 
-    /// Waits until what was said before this call outlives the process: aliases, moves, creations, and revisions that replaced
-    /// others. What else was said is not waited for: a revision given for the first time counts as changed when it is lost, and
+    /// Keeps notes, all of them or, after a kill, none. They are bounded by who makes them.
+    fn keep(&self, notes: Vec<Note>);
+
+    /// The notes that outlived the last process, in no order; once, and nothing afterwards.
+    fn take_kept(&self) -> Vec<(NoteKind, Vec<u8>)>;
+
+    /// Waits until what was said before this call outlives the process: aliases, moves, creations, notes that are awaited, and
+    /// revisions that replaced others. What else was said is not waited for: a revision given for the first time counts as changed when it is lost, and
     /// when a folder was made or an object deleted is good to know. In memory: at once.
     ///
     /// # Errors
@@ -137,6 +143,61 @@ pub struct Correlated {
     pub outcome: Option<Outcome>,
     /// When it was first asked for, to the microsecond.
     pub at: DateTime<Utc>,
+}
+
+/// What a note is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NoteKind {
+    /// A notification channel.
+    Channel,
+    /// A subscription, and the list of events that is on its way.
+    Subscription,
+    /// The journal of an account: which it is, and how far it goes.
+    Journal,
+    /// An entry of that journal.
+    Entry,
+    /// What was seen last of a folder.
+    Folder,
+}
+
+impl NoteKind {
+    /// Its number in files.
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::Channel => 1,
+            Self::Subscription => 2,
+            Self::Journal => 3,
+            Self::Entry => 4,
+            Self::Folder => 5,
+        }
+    }
+
+    pub(crate) fn of_number(number: u8) -> Option<Self> {
+        [
+            Self::Channel,
+            Self::Subscription,
+            Self::Journal,
+            Self::Entry,
+            Self::Folder,
+        ]
+        .into_iter()
+        .find(|kind| kind.number() == number)
+    }
+}
+
+/// Something the notification room keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// What it is about.
+    pub kind: NoteKind,
+    /// Whose it is: an account, or a box.
+    pub scope: String,
+    /// What tells it from others of that kind and scope.
+    pub name: Vec<u8>,
+    /// All that is to be known; `None` forgets it.
+    pub content: Option<Vec<u8>>,
+    /// Whether [`State::commit`] waits for it.
+    pub awaited: bool,
 }
 
 /// What tells a move from all others: random.

@@ -17,7 +17,7 @@ use crate::imap::{
     response::{Code, MailboxStatus, Untagged},
 };
 
-/// What STATUS says of each mailbox: MESSAGES, UIDNEXT and UIDVALIDITY. What is gone, or may not be read, is not in it.
+/// What STATUS says of each mailbox: MESSAGES, UIDNEXT, UIDVALIDITY and, where there is one, HIGHESTMODSEQ. What is gone, or may not be read, is not in it.
 #[derive(Debug, Default)]
 pub(super) struct Census(HashMap<MailboxName, MailboxStatus>);
 
@@ -29,15 +29,24 @@ impl Census {
     pub(super) async fn take(pool: &Arc<Pool>, tree: &Tree) -> Result<Self, Error> {
         let mut census = Self::default();
         if pool.capabilities()?.listing() == Listing::WithStatus {
-            let command = Command::new("LIST").string("").string("*");
-            let command = command.atom("RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY))");
+            let items = if pool.capabilities()?.mod_seq() {
+                "RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ))"
+            } else {
+                "RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY))"
+            };
+            let command = Command::new("LIST").string("").string("*").atom(items);
             census.add(pool.read_outside(command).await?.untagged);
             return Ok(census);
         }
+        let items = if pool.capabilities()?.mod_seq() {
+            "(MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)"
+        } else {
+            "(MESSAGES UIDNEXT UIDVALIDITY)"
+        };
         let nodes = tree.subtree("").map(|(_, node)| node);
         for node in nodes.filter(|node| node.expected.is_some()) {
             let command = Command::new("STATUS").mailbox(&node.mailbox);
-            let command = command.atom("(MESSAGES UIDNEXT UIDVALIDITY)");
+            let command = command.atom(items);
             match pool.read_outside(command).await {
                 Ok(completion) => census.add(completion.untagged),
                 Err(imap::Error::No {

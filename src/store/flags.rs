@@ -451,6 +451,8 @@ mod tests {
             mode: crate::imap::connection::Mode::Select,
             uid_validity: 1,
             mailbox_id: None,
+            uid_next: None,
+            highest_mod_seq: None,
             exists: 0,
             permanent_flags: Some(owned(permanent)),
             flags: Vec::new(),

@@ -185,14 +185,19 @@ impl Account {
 
     /// A counter that rises when name or parent are others than those shown last.
     pub(super) async fn folder_mod_seq(&self, tree: &Tree, path: &str) -> Result<u64, Error> {
+        let (entity, digest) = self.folder_entity(tree, path);
+        let state = &self.store.state;
+        Ok(state.last_mod_seq(&self.scope(), &entity, digest).await?)
+    }
+
+    /// As what a folder is known to the state, and a digest of its name and parent.
+    pub(super) fn folder_entity(&self, tree: &Tree, path: &str) -> (Vec<u8>, u64) {
         let entity = self
             .shown_folder(tree, path)
             .map_or_else(Vec::new, |id: FolderId| id.to_bytes());
         let name = path.rsplit('/').next().unwrap_or_default();
         let parent = self.parent(tree, path).unwrap_or_default();
-        let digest = digest_of(&[name, &parent]);
-        let state = &self.store.state;
-        Ok(state.last_mod_seq(&self.scope(), &entity, digest).await?)
+        (entity, digest_of(&[name, &parent]))
     }
 
     /// Subfolders by name, then objects newest UID first; one cursor over both. [`Refused`] when its mailbox cannot be

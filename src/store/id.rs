@@ -127,6 +127,16 @@ impl FolderId {
             Self::Mailbox(key) => key.to_bytes(),
         }
     }
+
+    /// Back from bytes; `None` when they are none of ours.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        match (bytes.first()?, bytes.len()) {
+            (0, 1) => Some(Self::Root),
+            (4, 11) => Some(Self::NamedRoot(bytes[1..].try_into().ok()?)),
+            _ => MailboxKey::from_bytes(bytes).map(Self::Mailbox),
+        }
+    }
 }
 
 impl ObjectId {
@@ -170,12 +180,7 @@ impl Seal {
     /// Reads a folder id; `None` when it was not made for this box.
     #[must_use]
     pub fn read_folder(&self, text: &str) -> Option<FolderId> {
-        let bytes = self.read("folder", text)?;
-        match (bytes.first()?, bytes.len()) {
-            (0, 1) => Some(FolderId::Root),
-            (4, 11) => Some(FolderId::NamedRoot(bytes[1..].try_into().ok()?)),
-            _ => MailboxKey::from_bytes(&bytes).map(FolderId::Mailbox),
-        }
+        FolderId::from_bytes(&self.read("folder", text)?)
     }
 
     /// Writes an object id.

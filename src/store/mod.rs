@@ -45,6 +45,7 @@ mod transfer;
 mod tree;
 mod turns;
 mod vanished;
+mod watch;
 
 use std::{sync::Arc, time::Duration};
 
@@ -60,7 +61,10 @@ pub use many::{Objects, Operation};
 pub use payload::Payload;
 pub use precondition::{Precondition, Revisions};
 pub use relocation::{Relocating, Relocation};
-pub use search::{asks_for_vanished, max_entries};
+pub use search::{Filter, asks_for_vanished, max_entries};
+pub use watch::{
+    Bell, Change, Doorbell, FolderNow, Gone, Listening, Looked, ObjectNow, Picture, Rings,
+};
 
 use crate::{
     clock,

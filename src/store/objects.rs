@@ -6,7 +6,7 @@
 
 use super::{
     Account, Error,
-    id::fingerprint,
+    id::{MailboxKey, ObjectId, fingerprint},
     locate::Located,
     structure::{Seen, Structure, changing, flags_only, seen},
 };
@@ -107,8 +107,13 @@ impl Account {
         if let Some(mod_seq) = seen.mod_seq {
             return Ok(mod_seq.saturating_add(state.offset(&scope, &id)));
         }
-        let mut flags: Vec<String> = seen
-            .flags
+        let digest = self.state_digest(&located.id, &located.key, &seen.flags);
+        Ok(state.last_mod_seq(&scope, &id, digest).await?)
+    }
+
+    /// A digest of what a change of is a change of the object: its flags, and its place if that is not where it was made.
+    pub(super) fn state_digest(&self, id: &ObjectId, key: &MailboxKey, flags: &[String]) -> u64 {
+        let mut flags: Vec<String> = flags
             .iter()
             // \Recent comes and goes with sessions: it is no change.
             .filter(|flag| !flag.eq_ignore_ascii_case("\\Recent"))
@@ -116,12 +121,11 @@ impl Account {
             .collect();
         flags.sort();
         let mut shown = flags.join(" ").into_bytes();
-        let parent = self.shown_key(&located.key);
-        if parent != located.id.mailbox {
+        let parent = self.shown_key(key);
+        if parent != id.mailbox {
             shown.extend_from_slice(&parent.to_bytes());
         }
-        let digest = fingerprint(&shown);
-        Ok(state.last_mod_seq(&scope, &id, digest).await?)
+        fingerprint(&shown)
     }
 
     /// Flags and MODSEQ of an object in the session that will write, so that they are what the write meets.

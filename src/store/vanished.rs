@@ -97,7 +97,7 @@ impl Account {
         doomed
     }
 
-    fn all_uids(&self) -> Result<Command, Error> {
+    pub(super) fn all_uids(&self) -> Result<Command, Error> {
         let command = Command::new("UID SEARCH");
         Ok(if self.pool.capabilities()?.extended_search() {
             command.atom("RETURN (ALL) ALL")

@@ -9,6 +9,7 @@ mod cli;
 mod counts;
 mod creation;
 mod dialects;
+mod documents;
 mod drain;
 mod encryption;
 mod exactly_once;

@@ -2,6 +2,7 @@
 
 mod append;
 mod fetch;
+mod listen;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -17,6 +18,7 @@ use tracing::{Instrument, debug};
 
 pub use self::append::Message;
 pub(in crate::imap) use self::fetch::{Looked, Wish};
+use self::listen::Ear;
 use super::{Completion, Expected, Mode, Open, Reply, Request, Selected, Work};
 use crate::imap::{
     MailboxName,
@@ -41,6 +43,7 @@ pub(super) struct Driver {
     session: Session,
     literal_plus: bool,
     unselect: bool,
+    vanished: bool,
     command_timeout: Duration,
     most_bytes: u64,
     /// Octets taken from the server before the command under way was sent.
@@ -50,6 +53,8 @@ pub(super) struct Driver {
     shown: Arc<Mutex<Option<Open>>>,
     /// Since when it has been at rest.
     parked: Option<Instant>,
+    /// What it listens with, if it does.
+    ear: Option<Ear>,
     /// Commands sent so far.
     tags: u64,
     times: Commands,
@@ -74,6 +79,7 @@ impl Driver {
             session,
             literal_plus: capabilities.literal_plus(),
             unselect: capabilities.unselect(),
+            vanished: capabilities.vanished(),
             command_timeout: endpoint.command_timeout,
             most_bytes: endpoint.limits.command,
             taken_before: 0,
@@ -81,6 +87,7 @@ impl Driver {
             selection: None,
             shown,
             parked: None,
+            ear: None,
             tags: 0,
             times: Commands::new(&endpoint.store),
             out_of_step: false,
@@ -90,6 +97,9 @@ impl Driver {
     /// Does what is asked for until the connection ends.
     pub(super) async fn drive(mut self, mut requests: mpsc::Receiver<Request>, held: Held) {
         let end = self.serve(&mut requests, &held).await;
+        if let Some(ear) = &self.ear {
+            ear.bell.end();
+        }
         // From here on `is_closed` holds; whoever was quicker is told that nothing was sent.
         requests.close();
         while let Ok(request) = requests.try_recv() {
@@ -104,11 +114,11 @@ impl Driver {
         };
         if let Some(reply) = reply {
             // RFC 9051 §6.1.3: the server says BYE and closes; a second is enough for that.
-            let _ = timeout(
-                Duration::from_secs(1),
-                self.exchange(&Command::new("LOGOUT")),
-            )
-            .await;
+            let leaving = async {
+                self.listen_no_more().await?;
+                self.exchange(&Command::new("LOGOUT")).await
+            };
+            let _ = timeout(Duration::from_secs(1), leaving).await;
             if let Some(reply) = reply {
                 let _ = reply.send(Ok(Reply::Nothing));
             }
@@ -126,6 +136,7 @@ impl Driver {
                 self.idle_timeout
             };
             let rested = sleep_until(self.parked.unwrap_or_else(Instant::now) + rest);
+            let silent = sleep_until(self.ear.as_ref().map_or_else(Instant::now, Ear::patience));
             let request = tokio::select! {
                 biased;
                 request = requests.recv() => match request {
@@ -138,10 +149,20 @@ impl Driver {
                         self.observe(&data);
                         continue;
                     }
+                    // The server has ended an IDLE of its own accord: it tells nothing any more.
+                    Ok(Response::Tagged(tagged)) if self.idles_as(&tagged.tag) => {
+                        return End::Broken(Loss::Closed);
+                    }
                     Ok(_) => continue,
                     Err(error) => return End::Broken(Loss::of(&error).unwrap_or(Loss::Closed)),
                 },
-                () = held.wanted(), if self.parked.is_some() => return End::Logout(None),
+                () = held.wanted(), if self.parked.is_some() || self.ear.is_some() => {
+                    return End::Logout(None);
+                }
+                () = silent, if self.ear.is_some() => match self.listen_anew().await {
+                    Ok(()) => continue,
+                    Err(error) => return End::Broken(Loss::of(&error).unwrap_or(Loss::Protocol)),
+                },
                 () = rested, if self.parked.is_some() => {
                     if !open_at_rest {
                         return End::Logout(None);
@@ -176,6 +197,7 @@ impl Driver {
 
     async fn perform(&mut self, work: Work) -> Result<Reply, Error> {
         self.parked = None;
+        self.listen_no_more().await?;
         match work {
             Work::Run(command) => self.execute(&command).await.map(Reply::Completion),
             Work::Fetch(mailbox, expected, wish) => self
@@ -186,6 +208,14 @@ impl Driver {
                 .open(mailbox, &expected, mode)
                 .await
                 .map(Reply::Selected),
+            Work::OpenAnew(mailbox) => self
+                .reopen(mailbox, Mode::Examine)
+                .await
+                .map(Reply::Selected),
+            Work::Listen(listening, bell, period) => self
+                .listen(listening, bell, period)
+                .await
+                .map(|()| Reply::Nothing),
             Work::Append(mailbox, messages) => {
                 self.append(&mailbox, messages).await.map(Reply::Completion)
             }
@@ -257,6 +287,8 @@ impl Driver {
             uid_validity: 0,
             mailbox_id: None,
             exists: 0,
+            uid_next: None,
+            highest_mod_seq: None,
             permanent_flags: None,
             flags: Vec::new(),
             no_mod_seq: false,
@@ -282,6 +314,9 @@ impl Driver {
     fn observe(&mut self, data: &Untagged) {
         if let Some(selected) = &mut self.selection {
             selected.observe(data);
+        }
+        if let Some(ear) = &self.ear {
+            ear.bell.hear(data, self.selection.as_ref());
         }
     }
 

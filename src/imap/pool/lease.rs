@@ -1,8 +1,11 @@
 //! The right to use a connection for a while.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    mem,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::runtime::Handle;
@@ -13,11 +16,16 @@ use crate::{
         MailboxName,
         command::Command,
         connection::{Completion, Connection, Expected, Looked, Message, Mode, Selected, Wish},
+        doorbell::Rings,
         error::Error,
         measure::Doing,
+        response::Code,
     },
     task,
 };
+
+/// A range costs a server nothing to say: what it stands for is bounded here.
+const MOST_APPENDED: usize = 10_000;
 
 /// The right to use a connection; it goes back to the pool when this is dropped.
 #[derive(Debug)]
@@ -26,6 +34,8 @@ pub struct Lease {
     member: Option<Member>,
     lane: Lane,
     in_flight: AtomicBool,
+    /// What was changed by it, for those who listen.
+    changed: Mutex<Rings>,
 }
 
 impl Lease {
@@ -36,6 +46,7 @@ impl Lease {
             member: Some(member),
             lane,
             in_flight: AtomicBool::new(false),
+            changed: Mutex::default(),
         }
     }
 
@@ -44,6 +55,11 @@ impl Lease {
     /// # Errors
     /// As for [`Connection::run`].
     pub async fn run(&self, command: Command) -> Result<Completion, Error> {
+        if self.pool.own_changes.is_heard() {
+            let member = self.member.as_ref();
+            let open = member.and_then(|member| member.connection.mailbox());
+            self.changes(command.changes(open));
+        }
         self.using(async |connection| connection.run(command).await)
             .await
     }
@@ -57,8 +73,11 @@ impl Lease {
         mailbox: &MailboxName,
         messages: Vec<Message>,
     ) -> Result<Completion, Error> {
-        self.using(async |connection| connection.append(mailbox, messages).await)
-            .await
+        let appended = self
+            .using(async |connection| connection.append(mailbox, messages).await)
+            .await;
+        self.appended(mailbox, &[&appended]);
+        appended
     }
 
     /// Appends messages, each by a command of its own.
@@ -70,8 +89,32 @@ impl Lease {
         mailbox: &MailboxName,
         messages: Vec<Message>,
     ) -> Result<Vec<Result<Completion, Error>>, Error> {
-        self.using(async |connection| Ok(connection.append_each(mailbox, messages).await))
-            .await
+        let appended = self
+            .using(async |connection| Ok(connection.append_each(mailbox, messages).await))
+            .await?;
+        self.appended(mailbox, &appended.iter().collect::<Vec<_>>());
+        Ok(appended)
+    }
+
+    /// Rings for messages that were appended, or may have been.
+    fn appended(&self, mailbox: &MailboxName, outcomes: &[&Result<Completion, Error>]) {
+        let mut rings = Rings::default();
+        for outcome in outcomes {
+            let uids = match outcome {
+                Ok(Completion {
+                    code: Some(Code::AppendUid(_, uids)),
+                    ..
+                }) => Some(uids.iter().cloned().flatten().take(MOST_APPENDED).collect()),
+                Ok(_) | Err(_) => None,
+            };
+            rings.add(mailbox.clone(), uids);
+        }
+        self.changes(rings);
+    }
+
+    fn changes(&self, rings: Rings) {
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        changed.merge(rings);
     }
 
     /// Opens a mailbox.
@@ -85,6 +128,12 @@ impl Lease {
         mode: Mode,
     ) -> Result<Selected, Error> {
         self.using(async |connection| connection.open_mailbox(mailbox, expected, mode).await)
+            .await
+    }
+
+    /// Examines a mailbox even if it is open.
+    pub(super) async fn examine_anew(&self, mailbox: &MailboxName) -> Result<Selected, Error> {
+        self.using(async |connection| connection.examine_anew(mailbox).await)
             .await
     }
 
@@ -152,13 +201,20 @@ impl Drop for Lease {
             return;
         };
         let (pool, lane) = (Arc::clone(&self.pool), self.lane);
+        let changed = self
+            .changed
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        let changed = mem::take(changed);
         if !self.in_flight.load(Ordering::Relaxed) || Handle::try_current().is_err() {
+            pool.own_changes.ring(changed);
             pool.release(member, lane);
             return;
         }
         // Nobody else shall wait behind that unknowingly.
         task::spawn(async move {
             member.connection.rest().await;
+            pool.own_changes.ring(changed);
             pool.release(member, lane);
         });
     }

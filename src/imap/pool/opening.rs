@@ -11,7 +11,12 @@ use super::{
 };
 use crate::{
     identity::Authentication,
-    imap::{connection::Connection, error::Error, response::Code, server::Purpose},
+    imap::{
+        connection::Connection,
+        error::Error,
+        response::Code,
+        server::{Need, Purpose},
+    },
     task,
 };
 
@@ -103,23 +108,34 @@ impl Pool {
     }
 
     async fn open(self: &Arc<Self>, slot: Slot) -> Result<(Connection, Opener), Error> {
-        let (authentication, opener) = self.authentication()?;
         let deadline = Instant::now() + self.server.wait();
         let needed = || {
             let state = self.state();
             state.wanted(state.allowed(self.cap)) > 0
         };
+        self.open_with_what_there_is(slot, self.need(), needed, deadline)
+            .await
+    }
+
+    /// Opens a connection as the owner, else by the operator.
+    ///
+    /// # Errors
+    /// As for [`Self::authentication`], and what comes of the login; [`Error::Busy`] when that is refused and there is something
+    /// else to present by now.
+    pub(super) async fn open_with_what_there_is(
+        &self,
+        slot: Slot,
+        need: Need,
+        needed: impl Fn() -> bool,
+        deadline: Instant,
+    ) -> Result<(Connection, Opener), Error> {
+        let (authentication, opener) = self.authentication()?;
+        let purpose = Purpose::Work;
+        let open = self
+            .server
+            .open(slot, need, &authentication, purpose, needed, deadline);
         // Boxed: the handshake's state is large and lives only here.
-        let outcome = Box::pin(self.server.open(
-            slot,
-            self.need(),
-            &authentication,
-            Purpose::Work,
-            needed,
-            deadline,
-        ))
-        .await;
-        match outcome {
+        match Box::pin(open).await {
             Ok(connection) => Ok((connection, opener)),
             Err(error) if error.refuses_login() || matches!(error, Error::Overlooked(_)) => {
                 self.state().refused(opener, &error, REFUSAL_OF_OPERATOR);

@@ -14,7 +14,7 @@ use std::{
 
 use tokio::{
     sync::oneshot,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 
 use super::{
@@ -36,6 +36,9 @@ use crate::{
 /// What an account may use its only connection for while another has none and its own requests queue up.
 const SLICE: Duration = Duration::from_millis(100);
 
+/// How often it is looked whether there is room for a connection aside.
+const ROOM: Duration = Duration::from_millis(50);
+
 /// The room for one connection, until this is dropped. What follows from that is seen to by the connection, if there was
 /// one; else by whoever was to open it, who knows what has come of it.
 #[derive(Debug)]
@@ -43,6 +46,8 @@ pub(in crate::imap) struct Slot {
     pool: Weak<Pool>,
     account: AccountNumber,
     filled: bool,
+    /// Whether it is that of a doorbell, which counts apart.
+    aside: bool,
 }
 
 impl Slot {
@@ -72,10 +77,14 @@ impl Drop for Slot {
         if let Some(pool) = self.pool.upgrade() {
             {
                 let mut state = pool.state();
-                state.open -= 1;
-                state.making_room = false;
+                if self.aside {
+                    state.aside = false;
+                } else {
+                    state.open -= 1;
+                    state.making_room = false;
+                }
             }
-            if self.filled {
+            if self.filled || self.aside {
                 pool.follow_up();
             }
         }
@@ -382,6 +391,44 @@ impl Pool {
             pool: Arc::downgrade(self),
             account: self.account,
             filled: false,
+            aside: false,
+        }
+    }
+
+    /// Room for a connection that serves nobody who asks: the only one of its kind, and only where one is left for the others.
+    /// One at rest is closed for it, or it waits for one that is not.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when there can be none, or not before the deadline.
+    pub(super) async fn slot_aside(self: &Arc<Self>, deadline: Instant) -> Result<Slot, Error> {
+        let slot = {
+            let mut state = self.state();
+            if self.cap < 2 || state.aside {
+                return Err(Error::Busy);
+            }
+            state.aside = true;
+            Slot {
+                pool: Arc::downgrade(self),
+                account: self.account,
+                filled: false,
+                aside: true,
+            }
+        };
+        loop {
+            let surplus = {
+                let mut state = self.state();
+                state.forget_closed();
+                if state.open < self.cap {
+                    return Ok(slot);
+                }
+                let at_rest = !state.idle.is_empty();
+                at_rest.then(|| state.idle.remove(0))
+            };
+            match surplus {
+                Some(member) => member.connection.close().await,
+                None if Instant::now() >= deadline => return Err(Error::Busy),
+                None => sleep(ROOM).await,
+            }
         }
     }
 

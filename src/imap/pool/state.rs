@@ -33,6 +33,8 @@ pub(super) struct State {
     pub(super) bulk: usize,
     /// All there are, also those being opened or closed.
     pub(super) open: usize,
+    /// Whether there is one beside them, or room kept for one, that only listens.
+    pub(super) aside: bool,
     /// Being opened for those who wait: since when.
     pub(super) opening: Vec<Instant>,
     pub(super) small: BTreeMap<u64, Waiting>,
@@ -129,6 +131,7 @@ impl State {
 
     /// How many connections there may be now.
     pub(super) fn allowed(&self, cap: usize) -> usize {
+        let cap = cap - usize::from(self.aside).min(cap);
         let ceiling = self
             .ceiling
             .filter(|(_, until)| Instant::now() < *until)

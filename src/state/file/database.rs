@@ -10,25 +10,27 @@
 //! | `correlated` | key of the creation | time in µs, digest, nonce, folder, outcome (object, path) |
 //! | `made` | key of the folder | time in µs |
 //! | `graves` | key of the object | time in µs, key of the account, object |
+//! | `notes` | key of the note | number of its kind, content |
 //!
 //! Keys are those of `state::key`. An object of a move takes 28 octets: UID, identity, last `lastModSeq`. Schema 1 had neither `offsets` nor
 //! `moves`; such a file is read, and has schema 2 from the first transaction on. A new schema gets the next number, and `load` a step from
-//! the one before. A table that older versions do not know and can do without is none: where it is missing it is empty (`made`, `graves`).
+//! the one before. A table that older versions do not know and can do without is none: where it is missing it is empty (`made`,
+//! `graves`, `notes`).
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use redb::{
     Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
-    TableError,
+    TableError, WriteTransaction,
 };
 
 use super::{
-    journal::{Batch, Write},
+    journal::{Batch, Kept, Write},
     open::OpenError,
 };
 use crate::state::{
-    Correlated, Move, Moving, Outcome,
+    Correlated, Move, Moving, NoteKind, Outcome,
     graves::Grave,
     key::Key,
     records::{Alias, Intent, Made, Records, first_counter, oldest, oldest_grave},
@@ -71,11 +73,13 @@ const MOVES: TableDefinition<'_, KeyBytes, StoredMove> = TableDefinition::new("m
 const CORRELATED: TableDefinition<'_, KeyBytes, StoredCreation> =
     TableDefinition::new("correlated");
 const MADE: TableDefinition<'_, KeyBytes, i64> = TableDefinition::new("made");
+const NOTES: TableDefinition<'_, KeyBytes, (u8, &[u8])> = TableDefinition::new("notes");
 const GRAVES: TableDefinition<'_, KeyBytes, StoredGrave> = TableDefinition::new("graves");
 
 /// What a file held.
 pub(super) struct Loaded {
     pub(super) records: Records,
+    pub(super) notes: Vec<(NoteKind, Vec<u8>)>,
     /// What the first transaction has to write: values reserved, and records removed that are too old or too many.
     pub(super) first: Batch,
     /// Whether the schema is not the newest.
@@ -96,6 +100,7 @@ pub(super) fn prepare(database: &Database) -> Result<(), redb::Error> {
         transaction.open_table(CORRELATED)?;
         transaction.open_table(MADE)?;
         transaction.open_table(GRAVES)?;
+        transaction.open_table(NOTES)?;
     }
     Ok(transaction.commit()?)
 }
@@ -138,6 +143,7 @@ pub(super) fn load(database: &Database, now: DateTime<Utc>) -> Result<Loaded, Op
     let counter = first_counter(now).max(reserved);
     let mut loaded = Loaded {
         records: Records::new(counter),
+        notes: Vec::new(),
         first: Batch::reserving(counter),
         is_old: schema < SCHEMA,
     };
@@ -149,6 +155,7 @@ pub(super) fn load(database: &Database, now: DateTime<Utc>) -> Result<Loaded, Op
     loaded.creations(&transaction, now)?;
     loaded.made(&transaction)?;
     loaded.graves(&transaction, now)?;
+    loaded.notes(&transaction)?;
     Ok(loaded)
 }
 
@@ -305,6 +312,21 @@ impl Loaded {
     }
 }
 
+impl Loaded {
+    fn notes(&mut self, transaction: &ReadTransaction) -> Result<(), OpenError> {
+        let Some(table) = younger(transaction, NOTES)? else {
+            return Ok(());
+        };
+        for entry in table.iter().map_err(redb::Error::from)? {
+            let (_, stored) = entry.map_err(redb::Error::from)?;
+            let (kind, content) = stored.value();
+            let kind = NoteKind::of_number(kind).ok_or_else(|| damaged("a kind of note"))?;
+            self.notes.push((kind, content.to_vec()));
+        }
+        Ok(())
+    }
+}
+
 /// A table that a file of an older version has not.
 fn younger<K: redb::Key + 'static, V: redb::Value + 'static>(
     transaction: &ReadTransaction,
@@ -389,7 +411,24 @@ pub(super) fn write(database: &Database, batch: &Batch) -> Result<(), redb::Erro
             }
         }
     }
+    write_notes(&transaction, batch)?;
     Ok(transaction.commit()?)
+}
+
+fn write_notes(transaction: &WriteTransaction, batch: &Batch) -> Result<(), redb::Error> {
+    if batch.notes.is_empty() {
+        return Ok(());
+    }
+    let mut table = transaction.open_table(NOTES)?;
+    for (key, note) in &batch.notes {
+        match note {
+            Some(Kept { kind, content }) => {
+                drop(table.insert(key, (kind.number(), &content[..]))?);
+            }
+            None => drop(table.remove(key)?),
+        }
+    }
+    Ok(())
 }
 
 fn stored_alias(alias: &Alias) -> (i64, &Key, &[u8], &[u8]) {

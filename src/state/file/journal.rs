@@ -3,7 +3,7 @@
 use std::{collections::HashMap, mem, sync::Arc};
 
 use crate::state::{
-    Correlated,
+    Correlated, Note, NoteKind,
     graves::Grave,
     key::Key,
     records::{Alias, Intent, Made},
@@ -25,10 +25,18 @@ pub(super) struct Batch {
     pub(super) made: HashMap<Key, Option<Made>>,
     pub(super) graves: HashMap<Key, Option<Arc<Grave>>>,
     pub(super) moves: HashMap<Key, Option<Arc<Intent>>>,
+    pub(super) notes: HashMap<Key, Option<Kept>>,
     /// Values up to this may be given out once it is written.
     pub(super) reserved: Option<u64>,
     /// Whether it holds anything that is waited for.
     awaited: bool,
+}
+
+/// A note on its way to the file, or from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) kind: NoteKind,
+    pub(super) content: Arc<[u8]>,
 }
 
 /// A revision on its way to the file.
@@ -51,7 +59,7 @@ impl Batch {
     fn len(&self) -> usize {
         let good_to_know = self.made.len() + self.graves.len();
         let waited_for = self.revisions.len() + self.aliases.len() + self.correlated.len();
-        waited_for + self.moves.len() + good_to_know
+        waited_for + self.moves.len() + self.notes.len() + good_to_know
     }
 
     fn is_empty(&self) -> bool {
@@ -169,6 +177,17 @@ impl Journal {
         }
     }
 
+    pub(super) fn note(&mut self, key: Key, note: Note) {
+        if self.has_room() {
+            let kept = |content: Vec<u8>| Kept {
+                kind: note.kind,
+                content: content.into(),
+            };
+            self.pending.notes.insert(key, note.content.map(kept));
+            self.pending.awaited |= note.awaited;
+        }
+    }
+
     /// Whether no restart can bring back a lower value for the key.
     pub(super) fn is_settled(&self, key: &Key, value: u64) -> bool {
         !self.lost
@@ -237,6 +256,10 @@ impl Journal {
             let entry = self.pending.moves.entry(*key);
             entry.or_insert_with(|| intent.clone());
         }
+        for (key, kept) in &failed.notes {
+            let entry = self.pending.notes.entry(*key);
+            entry.or_insert_with(|| kept.clone());
+        }
         self.pending.reserved = self.pending.reserved.max(failed.reserved);
         self.pending.awaited |= failed.awaited;
     }
@@ -282,6 +305,31 @@ mod tests {
         assert_eq!(journal.written(), 2);
         assert_eq!(journal.want(), None);
         assert!(journal.take().is_none());
+    }
+
+    #[test]
+    fn notes_are_waited_for_when_that_is_said_and_come_again_when_they_failed() {
+        let note = |name: &str, content: &[u8], awaited| Note {
+            kind: NoteKind::Entry,
+            scope: "cpm/a".to_owned(),
+            name: name.into(),
+            content: Some(content.to_vec()),
+            awaited,
+        };
+        let content = |batch: &Batch, key| batch.notes[key].clone().unwrap().content.to_vec();
+        let mut journal = journal();
+        journal.note(KEY, note("a", b"1", false));
+        assert_eq!(journal.want(), None);
+        journal.note(OTHER, note("b", b"1", true));
+        assert_eq!(journal.want(), Some(1));
+        journal.take();
+        journal.note(KEY, note("a", b"2", false));
+        journal.failed();
+        let again = journal.take().unwrap();
+        assert_eq!(
+            (content(&again, &KEY), content(&again, &OTHER)),
+            (b"2".to_vec(), b"1".to_vec())
+        );
     }
 
     #[test]

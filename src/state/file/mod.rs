@@ -26,7 +26,11 @@ use redb::Database;
 
 pub use open::{OpenError, check};
 
-use super::{Correlated, Error, Move, MoveId, Moved, Revision, State, key::key, records::Made};
+use super::{
+    Correlated, Error, Move, MoveId, Moved, Note, NoteKind, Revision, State,
+    key::{key, note_key},
+    records::Made,
+};
 use crate::clock;
 use open::Identity;
 use writer::Shared;
@@ -197,6 +201,19 @@ impl State for FileState {
         let now = clock::now();
         self.shared
             .read(|records| records.buried(account, most, now))
+    }
+
+    fn keep(&self, notes: Vec<Note>) {
+        // Under one lock, and so in one transaction.
+        self.shared.change(|_, journal| {
+            for note in notes {
+                journal.note(note_key(&note), note);
+            }
+        });
+    }
+
+    fn take_kept(&self) -> Vec<(NoteKind, Vec<u8>)> {
+        self.shared.take_kept()
     }
 
     fn commit(&self) -> BoxFuture<'_, Result<(), Error>> {

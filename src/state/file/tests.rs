@@ -40,6 +40,45 @@ async fn refusal(path: &Path) -> OpenError {
     FileState::open(path).await.unwrap_err()
 }
 
+fn note(name: &str, content: Option<&str>) -> Note {
+    Note {
+        kind: NoteKind::Entry,
+        scope: "a".to_owned(),
+        name: name.into(),
+        content: content.map(|content| content.as_bytes().to_vec()),
+        awaited: false,
+    }
+}
+
+#[tokio::test]
+async fn notes_outlive_a_restart_and_are_handed_over_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = path(&directory);
+    let state = in_file(&file).await;
+    let of = |name: &str, kind| Note {
+        kind,
+        ..note(name, Some(name))
+    };
+    state.keep(vec![
+        of("one", NoteKind::Entry),
+        of("two", NoteKind::Channel),
+    ]);
+    state.keep(vec![note("one", Some("another")), note("gone", Some("x"))]);
+    state.keep(vec![note("gone", None)]);
+    assert_eq!(state.take_kept(), []);
+    drop(state);
+
+    let state = in_file(&file).await;
+    let mut kept = state.take_kept();
+    kept.sort_by_key(|(kind, _)| kind.number());
+    let expected = [
+        (NoteKind::Channel, b"two".to_vec()),
+        (NoteKind::Entry, b"another".to_vec()),
+    ];
+    assert_eq!(kept, expected);
+    assert_eq!(state.take_kept(), []);
+}
+
 #[tokio::test]
 async fn everything_outlives_a_restart() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! The thread that writes, and what it shares with those who ask.
 
 use std::{
-    io,
+    io, mem,
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     clock,
-    state::{Error, records::Records},
+    state::{Error, NoteKind, records::Records},
 };
 
 /// How long changes that nobody waits for are gathered.
@@ -40,6 +40,8 @@ pub(super) struct Shared {
 struct Inner {
     records: Records,
     journal: Journal,
+    /// Notes of the process before, until they are asked for.
+    notes: Vec<(NoteKind, Vec<u8>)>,
     stopping: bool,
 }
 
@@ -89,6 +91,7 @@ fn load(
     database::write(&database, &loaded.first)?;
     let inner = Inner {
         records: loaded.records,
+        notes: loaded.notes,
         journal: Journal::new(loaded.first.reserved.unwrap_or_default()),
         stopping: false,
     };
@@ -157,6 +160,11 @@ impl Shared {
     /// An answer from memory.
     pub(super) fn read<T>(&self, read: impl FnOnce(&Records) -> T) -> T {
         read(&self.inner().records)
+    }
+
+    /// The notes of the process before; once.
+    pub(super) fn take_kept(&self) -> Vec<(NoteKind, Vec<u8>)> {
+        mem::take(&mut self.inner().notes)
     }
 
     /// An answer from memory that may change it; the writer hears of it.

@@ -219,7 +219,7 @@ pub fn max_entries(asked: &SelectionCriteria, granted: usize) -> Result<usize, E
     }
 }
 
-fn operator(asked: &SearchCriteria) -> Result<Operator, Error> {
+pub(super) fn operator(asked: &SearchCriteria) -> Result<Operator, Error> {
     match asked.operator.as_deref() {
         None | Some("" | "And") => Ok(Operator::And),
         Some("Or") => Ok(Operator::Or),
@@ -228,7 +228,7 @@ fn operator(asked: &SearchCriteria) -> Result<Operator, Error> {
     }
 }
 
-fn listed(asked: &SearchCriteria) -> Result<&[SearchCriterion], Error> {
+pub(super) fn listed(asked: &SearchCriteria) -> Result<&[SearchCriterion], Error> {
     let count = asked.criterion.len();
     if (1..=MOST_CRITERIA).contains(&count) {
         Ok(&asked.criterion)
@@ -238,7 +238,7 @@ fn listed(asked: &SearchCriteria) -> Result<&[SearchCriterion], Error> {
 }
 
 impl Criterion {
-    fn read(asked: &SearchCriterion, rules: Rules<'_>) -> Result<Self, Error> {
+    pub(super) fn read(asked: &SearchCriterion, rules: Rules<'_>) -> Result<Self, Error> {
         let types = match rules.subject {
             Subject::Objects => TYPES,
             Subject::Selection => BULK_TYPES,

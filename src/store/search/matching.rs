@@ -90,7 +90,7 @@ pub(super) fn is_meant(query: &Query, known: &Known<'_>) -> Option<bool> {
 }
 
 /// Whether each holds: one that does not decides.
-fn all(each: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+pub(super) fn all(each: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     let mut all = Some(true);
     for one in each {
         match one {
@@ -103,11 +103,12 @@ fn all(each: impl Iterator<Item = Option<bool>>) -> Option<bool> {
 }
 
 /// Whether one holds: one that does decides.
-fn any(each: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+pub(super) fn any(each: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     all(each.map(|one| one.map(|one| !one))).map(|none| !none)
 }
 
-fn holds_of(criterion: &Criterion, known: &Known<'_>) -> Option<bool> {
+/// Whether a criterion holds; `None` when more has to be known.
+pub(super) fn holds_of(criterion: &Criterion, known: &Known<'_>) -> Option<bool> {
     match criterion {
         Criterion::Everything => Some(true),
         Criterion::Date(from, until) => {

@@ -10,6 +10,7 @@
 mod created;
 mod criteria;
 mod dates;
+mod filter;
 mod folder;
 mod folders;
 mod look;
@@ -23,13 +24,16 @@ mod walk;
 
 use std::sync::Arc;
 
-pub use self::criteria::{asks_for_vanished, max_entries};
 pub(super) use self::dates::Dates;
 use self::{
     created::Snapshot,
     criteria::{Query, Rules, Subject},
     order::Cursor,
     scope::Scope,
+};
+pub use self::{
+    criteria::{asks_for_vanished, max_entries},
+    filter::Filter,
 };
 use super::{Account, Error, cursor::digest_of, tree::Tree};
 use crate::nms::{self, SelectionCriteria};

@@ -20,7 +20,7 @@ pub(crate) struct Element {
 }
 
 /// Members that can be there more than once, and so are arrays in JSON (contract §2).
-pub(crate) const LISTS: [&str; 14] = [
+pub(crate) const LISTS: [&str; 17] = [
     "attribute",
     "value",
     "flag",
@@ -35,9 +35,25 @@ pub(crate) const LISTS: [&str; 14] = [
     "response",
     "link",
     "variables",
+    "nmsEvent",
+    "subscription",
+    "notificationChannel",
 ];
-/// Roots that are no NMS documents (contract §2.1).
-const COMMON: [&str; 1] = ["requestError"];
+/// Roots that are no NMS documents (contract §2.1), with the prefix they have.
+const ROOTS: [(&str, &str); 9] = [
+    ("requestError", "common"),
+    ("notificationChannel", "nc"),
+    ("notificationChannelList", "nc"),
+    ("notificationChannelLifetime", "nc"),
+    ("notificationList", "nc"),
+    ("longPollingRequestParameters", "nc"),
+    ("largePollingNotification", "nc"),
+    ("connCheck", "nc"),
+    ("connAck", "nc"),
+];
+/// The root whose children are roots (contract §12.12).
+const NOTIFICATIONS: &str = "notificationList";
+pub(crate) const SCHEMA_INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 /// Longest element that is written in one line.
 const LINE: usize = 160;
 
@@ -49,20 +65,40 @@ impl Element {
         let mut rest = rest.unwrap_or_else(|| panic!("no declaration: {document}"));
         let mut root = element(&mut rest);
         assert_eq!(rest, "", "after the root of {document}");
-        // Namespaces are the schema's to judge.
-        let own = |(name, _): &(String, String)| !name.starts_with("xmlns:");
-        root.attributes.retain(own);
+        root.forget_namespaces();
         root
+    }
+
+    /// They are the schema's to judge.
+    fn forget_namespaces(&mut self) {
+        let own = |(name, _): &(String, String)| !name.starts_with("xmlns:");
+        self.attributes.retain(own);
+        self.children.iter_mut().for_each(Self::forget_namespaces);
     }
 
     /// The same document in XML as a server writes it.
     pub(crate) fn of_json(document: &Value) -> Self {
         let (root, content) = document.as_object().unwrap().iter().next().unwrap();
-        let mut elements = members(root, content);
-        let mut element = elements.pop().unwrap();
-        assert_eq!(elements, []);
-        let common = COMMON.contains(&root.as_str());
-        element.name = format!("{}:{root}", if common { "common" } else { "nms" });
+        Self::root(root, content)
+    }
+
+    fn root(root: &str, content: &Value) -> Self {
+        let mut element = if root == NOTIFICATIONS {
+            let notifications = content.as_array().unwrap().iter();
+            let notifications = notifications.flat_map(|one| one.as_object().unwrap());
+            Self {
+                children: notifications
+                    .map(|(root, content)| Self::root(root, content))
+                    .collect(),
+                ..Self::default()
+            }
+        } else {
+            let mut elements = members(root, content);
+            let element = elements.pop().unwrap();
+            assert_eq!(elements, []);
+            element
+        };
+        element.name = prefixed(root);
         element
     }
 
@@ -73,11 +109,15 @@ impl Element {
     }
 
     fn content(&self) -> Value {
+        if self.name == prefixed(NOTIFICATIONS) {
+            return self.children.iter().map(Self::to_json).collect();
+        }
         if self.children.is_empty() && self.attributes.is_empty() {
             return Value::from(self.text.clone());
         }
         let mut members = Map::new();
-        for (name, value) in &self.attributes {
+        let of_json = |(name, _): &&(String, String)| !name.starts_with("xsi:");
+        for (name, value) in self.attributes.iter().filter(of_json) {
             members.insert(name.clone(), Value::from(value.clone()));
         }
         for child in &self.children {
@@ -98,18 +138,24 @@ impl Element {
         if line.len() <= LINE || self.children.is_empty() {
             return format!("{indent}{line}\n");
         }
-        let mut text = format!("{indent}<{}>\n", self.name);
+        let mut text = format!("{indent}{}>\n", self.tag());
         for child in &self.children {
             text += &child.laid_out(&format!("{indent}  "));
         }
         text + &format!("{indent}</{}>\n", self.name)
     }
 
-    fn line(&self) -> String {
+    /// Its first tag, without the end of that.
+    fn tag(&self) -> String {
         let mut text = format!("<{}", self.name);
         for (name, value) in &self.attributes {
             write!(text, " {name}=\"{}\"", escaped(value)).unwrap();
         }
+        text
+    }
+
+    fn line(&self) -> String {
+        let mut text = self.tag();
         if self.children.is_empty() && self.text.is_empty() {
             return text + "/>";
         }
@@ -123,13 +169,31 @@ impl Element {
 
     /// As a document that a client could send.
     pub(crate) fn document(&self) -> String {
-        let (prefix, _) = self.name.split_once(':').unwrap();
         let mut root = self.clone();
-        let namespace = format!("urn:oma:xml:rest:netapi:{prefix}:1");
-        root.attributes
-            .insert(0, (format!("xmlns:{prefix}"), namespace));
+        root.remember_namespaces();
         root.line()
     }
+
+    /// What [`Self::forget_namespaces`] has forgotten: each root's, and that of `xsi` where it is needed.
+    fn remember_namespaces(&mut self) {
+        self.children.iter_mut().for_each(Self::remember_namespaces);
+        let mut declared = Vec::new();
+        if let Some((prefix, _)) = self.name.split_once(':') {
+            let namespace = format!("urn:oma:xml:rest:netapi:{prefix}:1");
+            let namespace = namespace.replace(":nc:", ":notificationchannel:");
+            declared.push((format!("xmlns:{prefix}"), namespace));
+        }
+        if self.attributes.iter().any(|(name, _)| name == "xsi:type") {
+            declared.push(("xmlns:xsi".to_owned(), SCHEMA_INSTANCE.to_owned()));
+        }
+        self.attributes.splice(..0, declared);
+    }
+}
+
+/// The name of a root with its prefix.
+pub(crate) fn prefixed(root: &str) -> String {
+    let other = ROOTS.iter().find(|(name, _)| *name == root);
+    format!("{}:{root}", other.map_or("nms", |(_, prefix)| prefix))
 }
 
 /// Text as it stands between tags and in quotation marks.
@@ -163,9 +227,15 @@ fn members(name: &str, value: &Value) -> Vec<Element> {
             if name == "link" {
                 let text = value.as_str().unwrap().to_owned();
                 element.attributes.push((member.clone(), text));
-            } else {
-                element.children.extend(members(member, value));
+                continue;
             }
+            let mut children = members(member, value);
+            if member == "channelData" {
+                // Contract §2.2.
+                let of = format!("nc:{}Data", content["channelType"].as_str().unwrap());
+                children[0].attributes.push(("xsi:type".to_owned(), of));
+            }
+            element.children.extend(children);
         }
     } else {
         let shown = |character| {
@@ -267,7 +337,7 @@ pub(crate) fn assert_valid<'a>(documents: impl IntoIterator<Item = &'a [u8]>) {
     if files.is_empty() {
         return;
     }
-    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/xml/nms.xsd");
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/xml/notificationchannel.xsd");
     let mut xmllint = Command::new("xmllint");
     xmllint.args(["--noout", "--nonet", "--schema"]).arg(schema);
     let output = xmllint.args(&files).stdin(Stdio::null()).output();

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::scene::Ask;
-use crate::support::xml::{Element, LISTS, is_allowed};
+use crate::support::xml::{Element, LISTS, SCHEMA_INSTANCE, is_allowed, prefixed};
 
 /// Roots of what resources are sent, by the end of their path (contract §1.2).
 const ROOTS: [(&str, &str); 12] = [
@@ -84,7 +84,7 @@ fn document(ask: &Ask, body: &str) -> Option<String> {
         }
     };
     let mut element = Element {
-        name: format!("nms:{root}"),
+        name: prefixed(root),
         ..Element::default()
     };
     fill(&mut element, root, content)?;
@@ -96,8 +96,7 @@ fn fill(element: &mut Element, name: &str, value: &Value) -> Option<()> {
     match value {
         Value::Null if name == "empty" => {}
         Value::Null => {
-            let xsi = "http://www.w3.org/2001/XMLSchema-instance";
-            let nil = [("xmlns:xsi", xsi), ("xsi:nil", "true")];
+            let nil = [("xmlns:xsi", SCHEMA_INSTANCE), ("xsi:nil", "true")];
             element.attributes = nil
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .to_vec();

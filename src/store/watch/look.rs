@@ -1,0 +1,600 @@
+//! A look at the box: which folders are others than they were, what has changed in them, and what is gone for good.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use tokio::time::sleep;
+
+use super::{
+    Asked, Change, FolderNow, Gone, Looked, ObjectNow, Picture, key_of,
+    mailbox::{Message, Read},
+    picture::{Pictured, Place},
+};
+use crate::{
+    imap::{Rings, UidSet, response::MailboxStatus},
+    store::{
+        Account, Error,
+        census::Census,
+        flags,
+        id::{FolderId, MailboxKey, ObjectId, fingerprint},
+        tree::{Node, Tree},
+    },
+};
+
+/// How long it is waited before a folder that is missing is believed to be gone: in the middle of a RENAME a mailbox may be listed
+/// under neither name.
+const RENAMED: Duration = Duration::from_millis(50);
+/// Most objects that are gone whose correlation is looked for.
+const MOST_CORRELATED: usize = 1000;
+
+/// One look under way: what has been found is not in the picture before all has.
+struct Look<'a> {
+    account: &'a Account,
+    picture: &'a Picture,
+    /// Folders as they are now; `None` for those that are gone.
+    now: BTreeMap<Vec<u8>, Option<Pictured>>,
+    changes: Vec<Change>,
+    /// Messages that are no longer where they were, each with what HIGHESTMODSEQ was then.
+    gone: Vec<(MailboxKey, u32, u64)>,
+    folders_gone: Vec<Change>,
+    asked: Asked,
+    too_many: bool,
+    again: bool,
+}
+
+impl Account {
+    pub(super) async fn survey(
+        &self,
+        picture: &mut Picture,
+        rings: &Rings,
+        asked: Asked,
+    ) -> Result<Looked, Error> {
+        let mut look = Look {
+            account: self,
+            picture,
+            now: BTreeMap::new(),
+            changes: Vec::new(),
+            gone: Vec::new(),
+            folders_gone: Vec::new(),
+            asked,
+            too_many: false,
+            again: false,
+        };
+        let mut all = rings.all;
+        if !all {
+            for (mailbox, only) in &rings.mailboxes {
+                let key = look.picture.key_of(mailbox).map(<[u8]>::to_vec);
+                // A mailbox that is not known, or not found: the tree is another.
+                all |= match key {
+                    Some(key) => !look.one(&key, only.as_ref()).await?,
+                    None => true,
+                };
+                if all {
+                    break;
+                }
+            }
+        }
+        if all {
+            Box::pin(look.everything()).await?;
+        }
+        look.objects_gone().await?;
+        let Look {
+            now,
+            mut changes,
+            folders_gone,
+            too_many,
+            again,
+            ..
+        } = look;
+        changes.extend(folders_gone);
+        let mut folders = Vec::new();
+        for (key, pictured) in now {
+            folders.push(key.clone());
+            match pictured {
+                Some(pictured) => drop(picture.folders.insert(key, pictured)),
+                None => drop(picture.folders.remove(&key)),
+            }
+        }
+        if too_many {
+            changes.clear();
+        }
+        Ok(Looked {
+            changes,
+            too_many,
+            folders,
+            again,
+        })
+    }
+
+    /// The tree and how much is in it, of one moment as far as the bridge itself is concerned; once more when a folder is missing
+    /// that was there before.
+    async fn tree_and_census(
+        &self,
+        picture: &Picture,
+    ) -> Result<(std::sync::Arc<Tree>, Census), Error> {
+        for attempt in 0.. {
+            let turn = self.turn_to_change().await?;
+            let tree = self.fresh_tree().await?;
+            let census = Census::take(&self.pool, &tree).await?;
+            drop(turn);
+            let missing = |key: &Vec<u8>| {
+                let key = MailboxKey::from_bytes(key);
+                key.is_none_or(|key| tree.path(&key).is_none())
+            };
+            if attempt > 0 || !picture.folders.keys().any(missing) {
+                return Ok((tree, census));
+            }
+            sleep(RENAMED).await;
+        }
+        Err(Error::Internal("no look at the tree".to_owned()))
+    }
+}
+
+impl Look<'_> {
+    /// The folder as it is known so far.
+    fn known(&self, key: &[u8]) -> Option<&Pictured> {
+        match self.now.get(key) {
+            Some(now) => now.as_ref(),
+            None => self.picture.folders.get(key),
+        }
+    }
+
+    /// Looks into one mailbox where it was; whether it was there.
+    async fn one(&mut self, key: &[u8], only: Option<&BTreeSet<u32>>) -> Result<bool, Error> {
+        let Some(known) = self.known(key).cloned() else {
+            return Ok(false);
+        };
+        let Some(place) = known.place.clone() else {
+            return Ok(false);
+        };
+        let Some(expected) = &place.expected else {
+            return Ok(false);
+        };
+        let read = self
+            .account
+            .read_mailbox(&place.mailbox, expected, &known, only);
+        let Some(read) = read.await? else {
+            return Ok(false);
+        };
+        let (named, place) = (known.named, Some(place));
+        self.take_in(key, &known, read, named, place).await?;
+        Ok(true)
+    }
+
+    /// Looks at all folders, and into those that are others than they were.
+    async fn everything(&mut self) -> Result<(), Error> {
+        let (tree, census) = self.account.tree_and_census(self.picture).await?;
+        let mut there = BTreeSet::new();
+        let mut renumbered = BTreeSet::new();
+        for (path, node) in tree.subtree("") {
+            let key = node.key.to_bytes();
+            there.insert(key.clone());
+            let from = self.folder(&tree, &census, path, node).await?;
+            renumbered.extend(from);
+        }
+        let gone: Vec<Vec<u8>> = self
+            .picture
+            .folders
+            .keys()
+            .filter(|key| !there.contains(*key))
+            .cloned()
+            .collect();
+        for key in gone {
+            self.folder_gone(&key, renumbered.contains(&key))?;
+        }
+        Ok(())
+    }
+
+    /// One folder of the tree; the key it had before, if the bridge has renamed it and that has given it another.
+    async fn folder(
+        &mut self,
+        tree: &Tree,
+        census: &Census,
+        path: &str,
+        node: &Node,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let account = self.account;
+        let key = node.key.to_bytes();
+        let Some(id) = account.shown_folder(tree, path) else {
+            return Ok(None);
+        };
+        let folder = id.to_bytes();
+        let (_, digest) = account.folder_entity(tree, path);
+        let [_, _, _, _, named @ ..] = digest.to_be_bytes();
+        let named = u32::from_be_bytes(named);
+        let place = Some(Place {
+            mailbox: node.mailbox.clone(),
+            expected: node.expected.clone(),
+            folder: folder.clone(),
+        });
+        let known = self.known(&key).cloned();
+        let before = match &known {
+            Some(_) => None,
+            None => self.shown_before(&folder, &key, tree),
+        };
+        let old = before
+            .as_ref()
+            .and_then(|key| self.picture.folders.get(key));
+        let known_name = known.as_ref().or(old).map(|known| known.named);
+        if known_name != Some(named) && !tree.is_root(path) {
+            self.folder_changed(tree, path, folder)?;
+        }
+        let Some(expected) = &node.expected else {
+            let nothing = Read::nothing(known.as_ref());
+            let known = known.unwrap_or_default();
+            self.take_in(&key, &known, nothing, named, place).await?;
+            return Ok(before);
+        };
+        let status = census.of(node);
+        let silently = self.asked.silent || self.too_many || {
+            let messages = status.and_then(|status| status.messages).unwrap_or(0);
+            known.is_none() && usize::try_from(messages).is_ok_and(|count| count > self.asked.most)
+        };
+        if let (Some(known), Some(status)) = (&known, status)
+            && known.is_as_counted(status)
+            && (known.mod_seq > 0 || !self.asked.thorough)
+        {
+            let same = Pictured {
+                named,
+                place,
+                ..known.clone()
+            };
+            if self.picture.folders.get(&key) != Some(&same) {
+                self.now.insert(key, Some(same));
+            }
+            return Ok(before);
+        }
+        if silently {
+            self.too_many |= !self.asked.silent;
+            let now = match status.and_then(Pictured::counted) {
+                Some(now) if known.is_none() => Some(now),
+                _ => account.read_silently(&node.mailbox, expected).await?,
+            };
+            self.again |= now.is_none();
+            let now = now.map(|now| Pictured {
+                named,
+                place,
+                ..now
+            });
+            self.now.extend(now.map(|now| (key, Some(now))));
+            return Ok(before);
+        }
+        let known = known.unwrap_or_default();
+        let read = account.read_mailbox(&node.mailbox, expected, &known, None);
+        match read.await? {
+            Some(read) => self.take_in(&key, &known, read, named, place).await?,
+            // It was listed a moment ago.
+            None => self.again = true,
+        }
+        Ok(before)
+    }
+
+    /// The key that a folder had when it was seen last, where that is another now and the folder is not.
+    fn shown_before(&self, folder: &[u8], key: &[u8], tree: &Tree) -> Option<Vec<u8>> {
+        let of_place = self.picture.folders.iter().find(|(other, pictured)| {
+            let place = pictured.place.as_ref();
+            *other != key && place.is_some_and(|place| place.folder == folder)
+        });
+        let before = match of_place {
+            Some((before, _)) => before.clone(),
+            None => {
+                let (before, _) = self.picture.folders.get_key_value(folder)?;
+                before.clone()
+            }
+        };
+        let gone = MailboxKey::from_bytes(&before).is_some_and(|key| tree.path(&key).is_none());
+        (gone && before != key).then_some(before)
+    }
+
+    fn folder_changed(&mut self, tree: &Tree, path: &str, id: Vec<u8>) -> Result<(), Error> {
+        let account = self.account;
+        let (above, name) = path.rsplit_once('/').unwrap_or_default();
+        let parent = account.shown_folder(tree, above);
+        let parent = parent.ok_or_else(|| Error::Internal("a folder above none".to_owned()))?;
+        let (entity, digest) = account.folder_entity(tree, path);
+        let revision = account
+            .store
+            .state
+            .revision(&account.scope(), &entity, digest);
+        self.add(Change::Folder(FolderNow {
+            id,
+            parent: parent.to_bytes(),
+            name: name.to_owned(),
+            last_mod_seq: revision.value,
+        }));
+        Ok(())
+    }
+
+    /// A folder that is no longer there; its objects went with it, unless they are found elsewhere.
+    fn folder_gone(&mut self, key: &[u8], renamed: bool) -> Result<(), Error> {
+        let Some(known) = self.known(key).cloned() else {
+            return Ok(());
+        };
+        self.now.insert(key.to_vec(), None);
+        let mailbox = key_of(key)?;
+        self.went(&mailbox, &known.uids, known.mod_seq.saturating_add(1));
+        if renamed || self.asked.silent {
+            return Ok(());
+        }
+        let id = match &known.place {
+            Some(place) => place.folder.clone(),
+            None => self.account.shown_key(&mailbox).to_bytes(),
+        };
+        // What is a root stays, whatever becomes of its mailbox.
+        if !matches!(FolderId::from_bytes(&id), Some(FolderId::Mailbox(_))) {
+            return Ok(());
+        }
+        let last_mod_seq = self.revision_of_gone(&id);
+        self.folders_gone.push(Change::FolderGone(Gone {
+            id,
+            last_mod_seq,
+            correlation_id: None,
+            correlation_tag: None,
+        }));
+        Ok(())
+    }
+
+    /// Messages that are no longer in their mailbox.
+    fn went(&mut self, key: &MailboxKey, uids: &UidSet, mod_seq: u64) {
+        if self.asked.silent || self.too_many {
+            return;
+        }
+        let room = self
+            .asked
+            .most
+            .saturating_sub(self.changes.len() + self.gone.len());
+        if uids.count() > room as u64 {
+            self.too_many = true;
+            return;
+        }
+        let gone = uids.uids().map(|uid| (key.clone(), uid, mod_seq));
+        self.gone.extend(gone);
+    }
+
+    fn add(&mut self, change: Change) {
+        if self.asked.silent {
+            return;
+        }
+        self.too_many |= self.changes.len() + self.gone.len() >= self.asked.most;
+        if !self.too_many {
+            self.changes.push(change);
+        }
+    }
+
+    /// What has been read of a mailbox becomes changes, and its picture.
+    async fn take_in(
+        &mut self,
+        key: &[u8],
+        known: &Pictured,
+        read: Read,
+        named: u32,
+        place: Option<Place>,
+    ) -> Result<(), Error> {
+        let Read { now, changed, gone } = read;
+        let mailbox = key_of(key)?;
+        // What is being moved is shown by the ids it had.
+        self.account.settled().await?;
+        let parent = place.as_ref().map(|place| place.folder.clone());
+        let mut changed: Vec<(u32, Message)> = changed.into_iter().collect();
+        changed.sort_by_key(|(uid, message)| (message.mod_seq, *uid));
+        for (uid, message) in changed {
+            let parent = parent.clone().unwrap_or_default();
+            let change = self.object(&mailbox, uid, known, message, parent);
+            self.add(change);
+        }
+        self.went(&mailbox, &gone, now.mod_seq);
+        let now = Pictured {
+            named,
+            place,
+            ..now
+        };
+        if self.picture.folders.get(key) != Some(&now) {
+            self.now.insert(key.to_vec(), Some(now));
+        }
+        Ok(())
+    }
+
+    fn object(
+        &self,
+        key: &MailboxKey,
+        uid: u32,
+        known: &Pictured,
+        message: Message,
+        parent: Vec<u8>,
+    ) -> Change {
+        let account = self.account;
+        let place = account.place_at(key, uid);
+        let id = account.id_of(place.clone());
+        let created = id == place && !known.uids.contains(uid);
+        let Message {
+            flags,
+            mod_seq,
+            correlation_id,
+            correlation_tag,
+        } = message;
+        let (scope, bytes) = (account.scope(), id.to_bytes());
+        let last_mod_seq = match mod_seq {
+            Some(mod_seq) => {
+                let offset = account.store.state.offset(&scope, &bytes);
+                mod_seq.saturating_add(offset)
+            }
+            None => {
+                let digest = account.state_digest(&id, key, &flags);
+                account.store.state.revision(&scope, &bytes, digest).value
+            }
+        };
+        if account.visible(&flags).is_err() {
+            return Change::ObjectGone(Gone {
+                id: bytes,
+                last_mod_seq,
+                correlation_id,
+                correlation_tag,
+            });
+        }
+        Change::Object(ObjectNow {
+            id: bytes,
+            parent,
+            flags: flags.iter().map(|flag| flags::shown(flag)).collect(),
+            last_mod_seq,
+            correlation_id,
+            correlation_tag,
+            created,
+        })
+    }
+
+    /// Of the messages that are no longer where they were those that are nowhere.
+    async fn objects_gone(&mut self) -> Result<(), Error> {
+        if self.gone.is_empty() {
+            return Ok(());
+        }
+        self.account.settled().await?;
+        let gone = std::mem::take(&mut self.gone);
+        for (at, (key, uid, mod_seq)) in gone.into_iter().enumerate() {
+            let place = self.account.place_at(&key, uid);
+            let id = self.account.id_of(place.clone());
+            if self.is_elsewhere(&id, &place) {
+                continue;
+            }
+            let change = self.object_gone(&key, uid, &id, mod_seq, at).await;
+            self.add(change);
+        }
+        Ok(())
+    }
+
+    async fn object_gone(
+        &self,
+        key: &MailboxKey,
+        uid: u32,
+        id: &ObjectId,
+        mod_seq: u64,
+        at: usize,
+    ) -> Change {
+        let account = self.account;
+        let bytes = id.to_bytes();
+        let last_mod_seq = if mod_seq > 1 {
+            let offset = account.store.state.offset(&account.scope(), &bytes);
+            mod_seq.saturating_add(offset)
+        } else {
+            self.revision_of_gone(&bytes)
+        };
+        let structure = if at < MOST_CORRELATED {
+            account.known_structure(key, uid).await
+        } else {
+            None
+        };
+        Change::ObjectGone(Gone {
+            id: bytes,
+            last_mod_seq,
+            correlation_id: structure
+                .as_ref()
+                .and_then(|known| known.correlation_id.clone()),
+            correlation_tag: structure
+                .as_ref()
+                .and_then(|known| known.correlation_tag.clone()),
+        })
+    }
+
+    /// Whether the object of an id that is no longer in its place is in another: the bridge has moved it. Where that has not been
+    /// looked into yet the object is expected from now on, so that its end is noticed too.
+    fn is_elsewhere(&mut self, id: &ObjectId, place: &ObjectId) -> bool {
+        let Some(new) = self.account.place_of(id).filter(|new| new != place) else {
+            return false;
+        };
+        let Some(key) = self.account.mailbox_of_place(&new.mailbox) else {
+            return false;
+        };
+        let key = key.to_bytes();
+        let Some(known) = self.known(&key) else {
+            return false;
+        };
+        if known.uids.contains(new.uid) {
+            return true;
+        }
+        if new.uid < known.uid_next {
+            return false;
+        }
+        let mut expecting = known.clone();
+        expecting.expect(new.uid);
+        self.now.insert(key, Some(expecting));
+        true
+    }
+
+    /// The next value of the counter, once for each that is gone.
+    fn revision_of_gone(&self, id: &[u8]) -> u64 {
+        let account = self.account;
+        let revision = account
+            .store
+            .state
+            .revision(&account.scope(), id, fingerprint(b"gone"));
+        revision.value
+    }
+}
+
+impl Read {
+    /// A folder that cannot be opened has no messages.
+    fn nothing(known: Option<&Pictured>) -> Self {
+        Self {
+            now: Pictured::default(),
+            changed: BTreeMap::new(),
+            gone: known.map_or_else(UidSet::default, |known| known.uids.clone()),
+        }
+    }
+}
+
+impl Pictured {
+    /// Whether STATUS says what was seen last: nothing has come, gone or, where messages have MODSEQ, changed.
+    fn is_as_counted(&self, status: &MailboxStatus) -> bool {
+        let counted = status.uid_next == Some(self.uid_next)
+            && status.messages.map(u64::from) == Some(self.uids.count());
+        counted && (self.mod_seq == 0 || status.highest_mod_seq == Some(self.mod_seq))
+    }
+
+    /// The picture of a mailbox from its STATUS alone, where that leaves nothing open: messages have MODSEQ, and no UID is missing.
+    fn counted(status: &MailboxStatus) -> Option<Self> {
+        let (messages, uid_next) = (status.messages?, status.uid_next?);
+        let mod_seq = status.highest_mod_seq.filter(|mod_seq| *mod_seq > 0)?;
+        let whole = messages == 0 || messages.checked_add(1) == Some(uid_next);
+        whole.then(|| Self {
+            mod_seq,
+            uid_next,
+            uids: UidSet::from_ranges([1..=messages]),
+            ..Self::default()
+        })
+    }
+
+    /// A message that has not been looked at, and is to be missed when it is not there.
+    fn expect(&mut self, uid: u32) {
+        let at = self.uids.uids().take_while(|other| *other < uid).count();
+        let ranges = self.uids.ranges().iter().cloned();
+        self.uids = UidSet::from_ranges(ranges.chain([uid..=uid]));
+        if self.mod_seq == 0 {
+            // No flags have this digest.
+            self.flags.insert(at.min(self.flags.len()), 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::mailbox::digest_of, *};
+
+    #[test]
+    fn what_is_expected_has_no_flags_yet() {
+        let flags = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            digest_of(&names)
+        };
+        assert_eq!(flags(&["\\Seen", "a", "\\Recent"]), flags(&["A", "\\seen"]));
+        let mut pictured = Pictured {
+            uids: [1, 5].into_iter().collect(),
+            flags: vec![flags(&[]), flags(&["a"])],
+            uid_next: 6,
+            ..Pictured::default()
+        };
+        pictured.expect(9);
+        assert_eq!(pictured.uids.uids().collect::<Vec<_>>(), [1, 5, 9]);
+        assert_eq!(pictured.flags, [flags(&[]), flags(&["a"]), 0]);
+    }
+}
