@@ -24,6 +24,7 @@ mod metrics;
 mod objects;
 mod odd;
 mod openapi;
+mod operator;
 mod pool;
 mod protocol;
 mod relocation;
