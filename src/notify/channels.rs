@@ -235,6 +235,8 @@ impl Notifications {
         let mut waited = false;
         loop {
             let wait = channel.state().record.max_wait_time.unwrap_or(0);
+            // Within the time of the poll.
+            let wait = wait.min(self.settings.notifications.long_poll.saturating_sub(1));
             if wait > 0 && !waited && self.has_news(channel) {
                 waited = true;
                 // Contract §2.11: whatever comes meanwhile goes with it.
