@@ -46,6 +46,8 @@ pub(super) struct Inner {
     pub(super) account: Option<Account>,
     /// Keys of the folders of which the state keeps what was seen last.
     pub(super) folders: BTreeSet<Vec<u8>>,
+    /// Requests that are about to subscribe.
+    pub(super) expected: usize,
     /// Nothing is kept of it any more.
     pub(super) closed: bool,
 }
@@ -77,6 +79,7 @@ impl Desk {
                 subscriptions: BTreeMap::new(),
                 account: None,
                 folders: BTreeSet::new(),
+                expected: 0,
                 closed: false,
             }),
         }

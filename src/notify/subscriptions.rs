@@ -1,11 +1,14 @@
 //! What clients do with subscriptions: make them, look at them, change and end them.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use super::{
     BoxKey, Error, Notifications,
     channel::{Channel, milliseconds},
-    desk::Desk,
+    desk::{Desk, Inner},
     journal::Journal,
     kept, new_id, now,
     subscription::{Record, Subscription, granted},
@@ -14,7 +17,11 @@ use super::{
 use crate::{
     identity::BoxId,
     nms::{self, ChannelUrls, NotificationFormat, Urls},
-    store::{Account, Change, Filter, Rings, id::fingerprint},
+    state::Note,
+    store::{
+        Account, Change, Filter, Rings,
+        id::{Seal, fingerprint},
+    },
 };
 
 /// Longest text of a client's that is kept, in bytes.
@@ -67,15 +74,20 @@ impl Notifications {
         valid_text("callbackData", callback.callback_data.as_deref())?;
         valid_text("clientCorrelator", asked.client_correlator.as_deref())?;
         let channel = self.destination(subscriber, &callback.notify_url)?;
-        let desk = Box::pin(self.desk_of(subscriber)).await?;
-        let filter = self.filter(&desk, asked.filter.as_ref())?;
-        let digest = digest_of(&asked);
-        if let Some(known) = self.correlated(&desk, &asked, digest)? {
+        let seal = Seal::new(&subscriber.store, &subscriber.box_id);
+        let filter = asked.filter.as_ref();
+        let filter = filter.map(|asked| Filter::read(asked, self.settings.unknown_preset, &seal));
+        let filter = filter.transpose()?;
+        let token = asked.restart_token.as_deref();
+        let token = token.map(|text| read_token(text, &seal)).transpose()?;
+        let expected = Box::pin(self.desk_of(subscriber)).await?;
+        let desk = &expected.desk;
+        if let Some(known) = desk.inner().correlated(&asked, &desk.seal)? {
             return Ok(known);
         }
-        let start = match asked.restart_token.as_deref() {
+        let start = match token {
             None => None,
-            Some(text) => Some(Box::pin(self.start_at(&desk, subscriber, text)).await?),
+            Some(token) => Some(Box::pin(self.start_at(desk, subscriber, token)).await?),
         };
         let record = Record {
             id: new_id(),
@@ -87,7 +99,7 @@ impl Notifications {
             channel: channel.as_ref().map(|channel| channel.id.clone()),
             filter: asked.filter.clone(),
             client_correlator: asked.client_correlator.clone(),
-            asked: digest,
+            asked: digest_of(&asked),
             expires: now() + milliseconds(granted(asked.duration)),
             index: 1,
             read: 0,
@@ -97,11 +109,12 @@ impl Notifications {
             outstanding: None,
             picture: None,
         };
+        let id = record.id.clone();
         let shown = {
             let mut inner = desk.inner();
-            if inner.closed {
-                // Its last subscription has just ended: who asks again begins anew.
-                return Err(Error::Store(crate::store::Error::Busy));
+            // Another request with the same correlator may have been quicker.
+            if let Some(known) = inner.correlated(&asked, &desk.seal)? {
+                return Ok(known);
             }
             if inner.subscriptions.len() >= self.settings.limits.subscriptions_per_box {
                 return Err(Error::TooMany("TooManySubscriptions"));
@@ -114,13 +127,12 @@ impl Notifications {
                 subscription.token(&inner.journal, inner.picture.as_deref(), &desk.seal)
             });
             let shown = subscription.shown(token, now());
-            let record = &subscription.record;
-            self.state.keep(vec![kept::subscription(record, true)]);
-            subscription.ring();
-            inner.subscriptions.insert(record.id.clone(), subscription);
+            let note = kept::subscription(&subscription.record, true);
+            self.state.keep(vec![note]);
+            inner.subscriptions.insert(id.clone(), subscription);
             shown
         };
-        self.bind(&desk, channel.as_ref(), &shown);
+        self.bind(desk, channel.as_ref(), &id);
         desk.wake.notify_one();
         self.state.commit().await?;
         Ok(shown)
@@ -167,9 +179,10 @@ impl Notifications {
         if desk.inner().shown(id, &desk.seal).is_none() {
             return Err(Error::NotFound);
         }
-        let start = match asked.restart_token.as_deref() {
+        let token = asked.restart_token.as_deref();
+        let start = match token.map(|text| read_token(text, &desk.seal)) {
             None => None,
-            Some(text) => Some(Box::pin(self.start_at(&desk, subscriber, text)).await?),
+            Some(token) => Some(Box::pin(self.start_at(&desk, subscriber, token?)).await?),
         };
         let shown = {
             let mut inner = desk.inner();
@@ -225,22 +238,26 @@ impl Notifications {
             state.subscriptions.retain(|(_, other)| other != id);
         }
         let mut notes = vec![kept::no_subscription(id)];
-        if inner.subscriptions.is_empty() {
-            inner.closed = true;
-            desk.ended.cancel();
-            desks.remove(&desk.key);
-            notes.extend(kept::no_box(&desk.key, &inner.journal, &inner.folders));
-        }
+        notes.extend(close_unused(desk, &mut inner, &mut desks));
         self.state.keep(notes);
         true
     }
 
+    /// One request less is about to subscribe.
+    fn expect_no_more(&self, desk: &Arc<Desk>) {
+        let mut desks = self.desks();
+        let mut inner = desk.inner();
+        inner.expected -= 1;
+        let notes = close_unused(desk, &mut inner, &mut desks);
+        self.state.keep(notes);
+    }
+
     /// The box of somebody who subscribes, taken up if nobody has before: from then on what changes is heard of.
-    async fn desk_of(self: &Arc<Self>, subscriber: &Subscriber) -> Result<Arc<Desk>, Error> {
+    async fn desk_of(self: &Arc<Self>, subscriber: &Subscriber) -> Result<Expected, Error> {
         let turn = self.turn_to_open(&subscriber.key());
         let _turn = turn.lock().await;
-        if let Some(desk) = self.known_desk(subscriber) {
-            return Ok(desk);
+        if let Some(expected) = self.expected(subscriber) {
+            return Ok(expected);
         }
         let account = &subscriber.account;
         let picture = account.picture().await?;
@@ -248,9 +265,20 @@ impl Notifications {
         let login = account.login().to_owned();
         let desk = Arc::new(Desk::new(subscriber.key(), login, journal));
         desk.begin(self, account.clone(), &picture);
+        desk.inner().expected = 1;
         self.desks().insert(subscriber.key(), Arc::clone(&desk));
         self.watch(Arc::clone(&desk), picture);
-        Ok(desk)
+        let room = Arc::clone(self);
+        Ok(Expected { room, desk })
+    }
+
+    /// The box, if it has been taken up; it stays so for as long as somebody is about to subscribe.
+    fn expected(self: &Arc<Self>, subscriber: &Subscriber) -> Option<Expected> {
+        let desks = self.desks();
+        let desk = Arc::clone(desks.get(&subscriber.key())?);
+        desk.inner().expected += 1;
+        let room = Arc::clone(self);
+        Some(Expected { room, desk })
     }
 
     fn known_desk(&self, subscriber: &Subscriber) -> Option<Arc<Desk>> {
@@ -283,50 +311,13 @@ impl Notifications {
         }
     }
 
-    fn filter(
-        &self,
-        desk: &Desk,
-        asked: Option<&nms::SearchCriteria>,
-    ) -> Result<Option<Filter>, Error> {
-        let read = asked.map(|asked| Filter::read(asked, self.settings.unknown_preset, &desk.seal));
-        Ok(read.transpose()?)
-    }
-
-    /// What was subscribed under the same correlator.
-    fn correlated(
-        &self,
-        desk: &Desk,
-        asked: &nms::NewSubscription,
-        digest: u64,
-    ) -> Result<Option<nms::Subscription>, Error> {
-        let Some(correlator) = asked.correlator() else {
-            return Ok(None);
-        };
-        let mut inner = desk.inner();
-        let known = inner
-            .subscriptions
-            .values()
-            .find(|known| known.record.client_correlator.as_deref() == Some(correlator))
-            .map(|known| (known.record.id.clone(), known.record.asked));
-        let Some((id, known)) = known else {
-            return Ok(None);
-        };
-        if known != digest {
-            let member = "clientCorrelator".to_owned();
-            return Err(Error::Conflict(correlator.to_owned(), member));
-        }
-        Ok(inner.shown(&id, &desk.seal))
-    }
-
     /// From a token on: out of the journal where that still knows, else out of the store.
     async fn start_at(
         &self,
         desk: &Desk,
         subscriber: &Subscriber,
-        text: &str,
+        token: Token,
     ) -> Result<Start, Error> {
-        let token = Token::read(text, &desk.seal);
-        let token = token.ok_or_else(|| Error::InvalidInput("restartToken".to_owned()))?;
         let head = {
             let inner = desk.inner();
             if token.journal == inner.journal.id && inner.journal.reaches(token.number) {
@@ -347,7 +338,7 @@ impl Notifications {
         Ok(Start {
             read: head,
             resets: replayed.is_none(),
-            replays: replayed.is_some().then(|| text.to_owned()),
+            replays: replayed.is_some().then(|| token.write(&desk.seal)),
             backlog: replayed.unwrap_or_default(),
             picture: None,
         })
@@ -373,13 +364,8 @@ impl Notifications {
         Ok(Some(looked.changes.into()))
     }
 
-    fn bind(
-        self: &Arc<Self>,
-        desk: &Arc<Desk>,
-        channel: Option<&Arc<Channel>>,
-        shown: &nms::Subscription,
-    ) {
-        let id = shown.resource_url.rsplit('/').next().unwrap_or_default();
+    /// From now on what it is told goes where it shall.
+    fn bind(self: &Arc<Self>, desk: &Arc<Desk>, channel: Option<&Arc<Channel>>, id: &str) {
         match channel {
             Some(channel) => {
                 let entry = (desk.key.clone(), id.to_owned());
@@ -392,6 +378,58 @@ impl Notifications {
             }
             None => self.post_for(desk, id),
         }
+    }
+}
+
+/// A box that is taken up, for as long as a request is about to subscribe to it.
+struct Expected {
+    room: Arc<Notifications>,
+    desk: Arc<Desk>,
+}
+
+impl Drop for Expected {
+    fn drop(&mut self) {
+        self.room.expect_no_more(&self.desk);
+    }
+}
+
+/// Ends a box that nobody is told of and nobody will be; the notes that forget it. Whoever takes it up again does so after that.
+fn close_unused(
+    desk: &Arc<Desk>,
+    inner: &mut Inner,
+    desks: &mut HashMap<BoxKey, Arc<Desk>>,
+) -> Vec<Note> {
+    if !inner.subscriptions.is_empty() || inner.expected > 0 || inner.closed {
+        return Vec::new();
+    }
+    inner.closed = true;
+    desk.ended.cancel();
+    desks.remove(&desk.key);
+    kept::no_box(&desk.key, &inner.journal, &inner.folders)
+}
+
+impl Inner {
+    /// What was subscribed under the same correlator.
+    fn correlated(
+        &mut self,
+        asked: &nms::NewSubscription,
+        seal: &Seal,
+    ) -> Result<Option<nms::Subscription>, Error> {
+        let Some(correlator) = asked.correlator() else {
+            return Ok(None);
+        };
+        let mut known = self.subscriptions.values();
+        let known = known
+            .find(|known| known.record.client_correlator.as_deref() == Some(correlator))
+            .map(|known| (known.record.id.clone(), known.record.asked));
+        let Some((id, known)) = known else {
+            return Ok(None);
+        };
+        if known != digest_of(asked) {
+            let member = "clientCorrelator".to_owned();
+            return Err(Error::Conflict(correlator.to_owned(), member));
+        }
+        Ok(self.shown(&id, seal))
     }
 }
 
@@ -417,6 +455,10 @@ impl Subscription {
         self.record.picture = start.picture;
         self.backlog = Some(start.backlog);
     }
+}
+
+fn read_token(text: &str, seal: &Seal) -> Result<Token, Error> {
+    Token::read(text, seal).ok_or_else(|| Error::InvalidInput("restartToken".to_owned()))
 }
 
 /// What was asked for, but for the token: who asks again may have a newer one.

@@ -23,6 +23,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long a mailbox is listened to before another is.
 const SETTLED: Duration = Duration::from_secs(10);
+/// How long a store that tells nothing unasked is believed to stay so.
+const NEVER: Duration = Duration::from_secs(3600);
 /// How long after a look that found something on the move the next one comes.
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -45,6 +47,8 @@ struct Hearing {
     interval: Duration,
     /// Looks since flags were compared, where they have to be.
     looks: u32,
+    /// When another doorbell is tried, and how long after that the next.
+    retry: (Instant, Duration),
 }
 
 impl Notifications {
@@ -81,12 +85,14 @@ impl Watcher {
             if begun.elapsed() > LONGEST_PAUSE {
                 pause = FIRST_PAUSE;
             }
-            match ended {
-                store::Error::Unauthenticated | store::Error::Forbidden => {
-                    debug!("a box cannot be watched before somebody opens it");
-                    self.desk.inner().account = None;
-                }
-                error => warn!(%error, "a box cannot be watched just now"),
+            if matches!(
+                ended,
+                store::Error::Unauthenticated | store::Error::Forbidden
+            ) {
+                debug!("a box cannot be watched before somebody opens it");
+                self.desk.inner().account = None;
+            } else {
+                warn!(error = %ended, "a box cannot be watched just now");
             }
             tokio::select! {
                 () = sleep(pause) => {}
@@ -145,15 +151,20 @@ impl Watcher {
         let near = self.near.as_deref();
         let doorbell = account.doorbell(&self.picture, near, period).await;
         let doorbell = doorbell.inspect_err(|error| debug!(%error, "nothing is told unasked"));
+        let never = matches!(doorbell, Err(store::Error::Unsupported(_)));
         let mut hearing = Hearing {
             doorbell: doorbell.ok(),
             since: Instant::now(),
             next: Instant::now(),
             interval: SOON,
             looks: 0,
+            retry: (Instant::now(), FIRST_PAUSE),
         };
         hearing.interval = hearing.shortest(self.longest());
         hearing.next += hearing.interval;
+        if never {
+            hearing.retry = (Instant::now() + NEVER, NEVER);
+        }
         hearing
     }
 
@@ -238,14 +249,7 @@ impl Watcher {
         hearing: &mut Hearing,
     ) -> Result<(), store::Error> {
         let Some(doorbell) = &mut hearing.doorbell else {
-            let (next, interval, looks) = (hearing.next, hearing.interval, hearing.looks);
-            *hearing = self.hearing(account).await;
-            (hearing.next, hearing.interval, hearing.looks) = (next, interval, looks);
-            if hearing.doorbell.is_some() {
-                // What happened before it listened nobody has told.
-                return self.look(account, &everything(), false).await;
-            }
-            return Ok(());
+            return self.replace(account, hearing).await;
         };
         let Listening::Idle(open) = doorbell.listening() else {
             return Ok(());
@@ -265,6 +269,30 @@ impl Watcher {
             hearing.doorbell = None;
         }
         self.look(account, &rings, false).await
+    }
+
+    /// Another doorbell, if it is time to try that.
+    async fn replace(
+        &mut self,
+        account: &Account,
+        hearing: &mut Hearing,
+    ) -> Result<(), store::Error> {
+        let (due, pause) = hearing.retry;
+        if due > Instant::now() {
+            hearing.next = hearing.next.min(due);
+            return Ok(());
+        }
+        let another = self.hearing(account).await;
+        if another.doorbell.is_none() {
+            let pause = (pause * 2).min(LONGEST_PAUSE).max(another.retry.1);
+            hearing.retry = (Instant::now() + pause, pause);
+            return Ok(());
+        }
+        hearing.doorbell = another.doorbell;
+        hearing.since = another.since;
+        hearing.retry = another.retry;
+        // What happened before it listened nobody has told.
+        self.look(account, &everything(), false).await
     }
 
     /// What an earlier process had begun to tell from a token is found out again.
@@ -318,7 +346,7 @@ impl Hearing {
     fn is_thorough(&mut self, account: &Account) -> bool {
         self.looks += 1;
         let tells = account.tells_changes().unwrap_or(false);
-        !tells && self.looks % 3 == 0
+        !tells && self.looks.is_multiple_of(3)
     }
 }
 

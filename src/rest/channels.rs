@@ -9,8 +9,7 @@ use super::{
 };
 use crate::{
     nms::{
-        ChannelLifetime, ChannelList, ChannelUrls, NewChannel, Notification, NotificationList,
-        encode::Format,
+        ChannelLifetime, ChannelList, NewChannel, Notification, NotificationList, encode::Format,
     },
     notify::{Error, Notifications, Polled},
 };
@@ -18,7 +17,8 @@ use crate::{
 type Answer = Result<Response<Body>, Failure>;
 
 /// Row N1.
-pub(super) async fn all(call: Call, urls: &ChannelUrls) -> Answer {
+pub(super) async fn all(call: Call) -> Answer {
+    let urls = &call.channel_urls;
     if call.method == Method::POST {
         let asked: NewChannel = call.read("notificationChannel")?;
         let channel = call

@@ -97,6 +97,7 @@ pub(crate) struct Call {
     /// Id of the box, in its one spelling.
     box_id: String,
     urls: Urls,
+    channel_urls: ChannelUrls,
     method: Method,
     query: Vec<(String, String)>,
     body: Bytes,
@@ -312,9 +313,7 @@ impl Service {
             wanted => wanted?,
         };
         let base = base_url::base_url(&self.settings, &parts, peer, secure)?;
-        let channel_urls = matched
-            .channel_api
-            .map(|api| ChannelUrls::new(&base, api, &matched.box_segment));
+        let api = matched.channel_api.unwrap_or(ChannelUrls::APIS[0]);
         let arriving = Arriving {
             settings: &self.settings,
             notifications: &self.notifications,
@@ -322,16 +321,12 @@ impl Service {
             box_id,
             credentials,
             urls: Urls::new(&base, store.name(), &matched.box_segment).spelled_alike(box_name),
+            channel_urls: ChannelUrls::new(&base, api, &matched.box_segment),
             wanted,
             conditions: Conditions::read(&parts.headers)?,
             parts,
         };
-        match channel_urls {
-            Some(urls) => {
-                dispatch_channel(arriving, body, matched.route, matched.parameters, &urls).await
-            }
-            None => dispatch(arriving, body, matched.route, matched.parameters).await,
-        }
+        dispatch(arriving, body, matched.route, matched.parameters).await
     }
 
     /// A channel kept alive by who only knows its id.
@@ -402,6 +397,7 @@ struct Arriving<'a> {
     box_id: BoxId,
     credentials: Credentials,
     urls: Urls,
+    channel_urls: ChannelUrls,
     wanted: Option<Format>,
     conditions: Conditions,
     parts: Parts,
@@ -460,6 +456,7 @@ impl<'a> Arriving<'a> {
             store: self.store.name().to_owned(),
             box_id: self.box_id.as_str().to_owned(),
             urls: self.urls,
+            channel_urls: self.channel_urls,
             query: http::query(&self.parts),
             method: self.parts.method,
             body,
@@ -547,28 +544,16 @@ async fn dispatch(
             let call = arriving.with_document(body).await?;
             subscriptions::one(call, take("subscription")).await
         }
-        Route::Channels | Route::Channel | Route::ChannelLifetime | Route::Notifications => {
-            Err(Failure::not_found("Request-URI"))
+        Route::Channels => channels::all(arriving.with_document(body).await?).await,
+        Route::Channel => channels::one(arriving.with_document(body).await?, take("channel")).await,
+        Route::ChannelLifetime => {
+            channels::lifetime(&arriving.with_document(body).await?, &take("channel"))
         }
-    }
-}
-
-async fn dispatch_channel(
-    arriving: Arriving<'_>,
-    body: Incoming,
-    route: Route,
-    mut parameters: HashMap<String, String>,
-    urls: &ChannelUrls,
-) -> Result<Response<Body>, Failure> {
-    let id = parameters.remove("channel").unwrap_or_default();
-    match route {
-        Route::Channel => channels::one(arriving.with_document(body).await?, id).await,
-        Route::ChannelLifetime => channels::lifetime(&arriving.with_document(body).await?, &id),
-        // Contract §8.3: any body or none.
         Route::Notifications => {
-            channels::notifications(arriving.without_document(body).await?, id).await
+            // Contract §8.3: any body or none.
+            let call = arriving.without_document(body).await?;
+            channels::notifications(call, take("channel")).await
         }
-        _ => channels::all(arriving.with_document(body).await?, urls).await,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::imap::{
 };
 
 /// RFC 5465 §5: what the user has, and what becomes of it. Without a `selected` clause a mailbox that is open is silent, so none
-/// is. FlagChange comes as STATUS with HIGHESTMODSEQ once QRESYNC is enabled.
+/// is. `FlagChange` comes as STATUS with HIGHESTMODSEQ once QRESYNC is enabled.
 const EVENTS: &str = "SET (personal (MessageNew MessageExpunge FlagChange MailboxName))";
 
 /// What a connection listens with.
