@@ -40,14 +40,9 @@ enum Command {
         #[arg(long)]
         connect: bool,
         /// Box id to log in with, such as tel:+15550100.
-        #[arg(
-            long,
-            value_name = "BOX",
-            requires = "connect",
-            requires = "password_file"
-        )]
+        #[arg(long, value_name = "BOX", requires = "connect")]
         user: Option<String>,
-        /// File with the password on its first line.
+        /// File with the box's password on its first line; without it the stores' operators log in.
         #[arg(long, value_name = "FILE", requires = "user")]
         password_file: Option<PathBuf>,
     },
@@ -86,7 +81,7 @@ async fn main() -> ExitCode {
             password_file,
         } => match load(&file).inspect(warn) {
             Ok(config) if connect => {
-                outcome(Box::pin(check(&config, user.zip(password_file))).await)
+                outcome(Box::pin(check(&config, user.as_deref(), password_file)).await)
             }
             Ok(_) => say("ok"),
             Err(code) => code,
@@ -136,16 +131,21 @@ fn warn(config: &Config) {
     }
 }
 
-async fn check(config: &Config, login: Option<(String, PathBuf)>) -> anyhow::Result<()> {
-    let login = login
-        .map(|(user, file)| {
+async fn check(
+    config: &Config,
+    user: Option<&str>,
+    password_file: Option<PathBuf>,
+) -> anyhow::Result<()> {
+    let password = password_file
+        .map(|file| {
             let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-            anyhow::Ok((user, Secret::new(text.lines().next().unwrap_or_default())))
+            anyhow::Ok(Secret::new(text.lines().next().unwrap_or_default()))
         })
         .transpose()?;
-    let login = login
-        .as_ref()
-        .map(|(user, password)| (user.as_str(), password));
+    let login = user.map(|box_id| probe::Login {
+        box_id,
+        password: password.as_ref(),
+    });
     let report = probe::connect(config, login).await?;
     say(report.text.trim_end());
     anyhow::ensure!(report.well, "not all of it can be used");

@@ -19,11 +19,21 @@ pub struct Report {
     pub well: bool,
 }
 
-/// Asks each store for its greeting and capabilities, and logs in as the owner of the box where the store serves it.
+/// Whose box is logged in to, and with what.
+#[derive(Debug, Clone, Copy)]
+pub struct Login<'a> {
+    /// Its box id.
+    pub box_id: &'a str,
+    /// Its owner's password; without it the operators of the stores log in. The box has to exist: some stores make one of any name
+    /// that an operator presents.
+    pub password: Option<&'a Secret>,
+}
+
+/// Asks each store for its greeting and capabilities, and logs in to the box where the store serves it.
 ///
 /// # Errors
 /// Files that cannot be used.
-pub async fn connect(config: &Config, login: Option<(&str, &Secret)>) -> anyhow::Result<Report> {
+pub async fn connect(config: &Config, login: Option<Login<'_>>) -> anyhow::Result<Report> {
     let mut report = Report {
         text: String::new(),
         well: true,
@@ -40,22 +50,26 @@ pub async fn connect(config: &Config, login: Option<(&str, &Secret)>) -> anyhow:
             Ok(found) => report.line(&format!("store/{name} ok: {}", listed(found))),
             Err(reason) => report.line(&format!("store/{name} down: {reason}")),
         }
-        let Some((box_text, password)) = login else {
+        let Some(login) = login else {
             continue;
         };
-        let Some(outcome) = Box::pin(log_in(&store, settings, box_text, password)).await? else {
+        let Some(outcome) = Box::pin(log_in(&store, settings, login)).await? else {
             continue;
         };
         served = true;
         report.well &= outcome.is_ok();
+        let who = match login.password {
+            Some(_) => "login",
+            None => "operator login",
+        };
         match outcome {
-            Ok(()) => report.line(&format!("store/{name} login ok")),
-            Err(reason) => report.line(&format!("store/{name} login failed: {reason}")),
+            Ok(()) => report.line(&format!("store/{name} {who} ok")),
+            Err(reason) => report.line(&format!("store/{name} {who} failed: {reason}")),
         }
     }
-    if let Some((box_text, _)) = login.filter(|_| !served) {
+    if let Some(Login { box_id, .. }) = login.filter(|_| !served) {
         report.well = false;
-        report.line(&format!("no store serves the box {box_text}"));
+        report.line(&format!("no store serves the box {box_id}"));
     }
     Ok(report)
 }
@@ -64,17 +78,22 @@ pub async fn connect(config: &Config, login: Option<(&str, &Secret)>) -> anyhow:
 async fn log_in(
     store: &Arc<Store>,
     settings: &StoreConfig,
-    box_text: &str,
-    password: &Secret,
+    wanted: Login<'_>,
 ) -> anyhow::Result<Option<Result<(), String>>> {
-    let Some((box_id, login)) = settings.box_rules()?.accept(box_text) else {
+    let Some((box_id, login)) = settings.box_rules()?.accept(wanted.box_id) else {
         return Ok(None);
     };
-    let credentials = Credentials {
-        login,
-        password: password.clone(),
+    let outcome = match wanted.password {
+        Some(password) => {
+            let password = password.clone();
+            store.open(&box_id, Credentials { login, password }).await
+        }
+        None if !store.has_operator() => {
+            let reason = "the store has no operator, and no password is given";
+            return Ok(Some(Err(reason.to_owned())));
+        }
+        None => store.open_outside(&box_id, &login).await,
     };
-    let outcome = store.open(&box_id, credentials).await;
     Ok(Some(outcome.map(|_| ()).map_err(|error| error.to_string())))
 }
 
@@ -108,9 +127,11 @@ mod tests {
     async fn a_box_that_no_store_serves_is_said_to_be() {
         let config = Config::from_toml(DOWN).unwrap();
         let password = Secret::new("hunter2");
-        let report = connect(&config, Some(("sip:ana@a.test", &password)))
-            .await
-            .unwrap();
+        let login = Login {
+            box_id: "sip:ana@a.test",
+            password: Some(&password),
+        };
+        let report = connect(&config, Some(login)).await.unwrap();
         assert!(
             report
                 .text
@@ -118,5 +139,22 @@ mod tests {
             "{report:?}"
         );
         assert!(!report.text.contains("hunter2"));
+    }
+
+    #[tokio::test]
+    async fn a_box_without_password_and_operator_is_not_logged_in_to() {
+        let config = Config::from_toml(DOWN).unwrap();
+        let login = Login {
+            box_id: "tel:+15550100",
+            password: None,
+        };
+        let report = connect(&config, Some(login)).await.unwrap();
+        assert!(
+            report
+                .text
+                .contains("operator login failed: the store has no operator"),
+            "{report:?}"
+        );
+        assert!(!report.well);
     }
 }

@@ -13,6 +13,7 @@ mod environment;
 mod error;
 mod network;
 mod notifications;
+mod operator;
 mod origin;
 mod sections;
 mod stores;
@@ -28,6 +29,7 @@ pub use callback::{CallbackTarget, Host, Malformed as MalformedTarget, Ports};
 pub use error::Error;
 pub use network::Network;
 pub use notifications::NotificationsConfig;
+pub use operator::{OperatorConfig, OperatorMethod};
 pub use origin::Origin;
 pub use sections::{
     AdminConfig, AuthConfig, CorsConfig, DeletedObjects, HttpConfig, LimitsConfig, LogConfig,
@@ -148,10 +150,13 @@ impl Config {
         if let StateUrl::File(path) = &mut self.state.url {
             resolve(path);
         }
-        self.stores
-            .iter_mut()
-            .filter_map(|store| store.tls_ca.as_mut())
-            .for_each(resolve);
+        for store in &mut self.stores {
+            store.tls_ca.iter_mut().for_each(resolve);
+            let operator = store.operator.iter_mut();
+            operator
+                .flat_map(OperatorConfig::files_mut)
+                .for_each(resolve);
+        }
     }
 }
 

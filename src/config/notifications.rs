@@ -39,7 +39,7 @@ impl Default for NotificationsConfig {
 impl NotificationsConfig {
     pub(super) fn validate(&self, stores: &[StoreConfig]) -> Result<(), Error> {
         within("notifications.long_poll", self.long_poll, 1..=300)?;
-        within("notifications.idle", self.idle, 10..=1740)?;
+        within("notifications.idle", self.idle, 1..=1740)?;
         within("notifications.poll", self.poll, 5..=3600)?;
         within("notifications.lists", self.lists, 1..=100)?;
         match &self.channel_store {
@@ -100,7 +100,7 @@ mod tests {
     fn values_out_of_range_name_their_key() {
         for (key, least, most) in [
             ("long_poll", 1, 300),
-            ("idle", 10, 1740),
+            ("idle", 1, 1740),
             ("poll", 5, 3600),
             ("lists", 1, 100),
         ] {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::{Error, sections::within};
+use super::{Error, OperatorConfig, sections::within};
 use crate::identity::{BoxRules, Mistake};
 
 /// Longest `{storeName}`, in characters.
@@ -34,6 +34,8 @@ pub struct StoreConfig {
     pub roots: Vec<String>,
     /// Where an object without a parent goes; without slashes at its ends.
     pub default_folder: String,
+    /// Who opens boxes for work outside a request, without their owners' passwords.
+    pub operator: Option<OperatorConfig>,
     /// Most connections one account may hold.
     pub max_connections_per_account: usize,
     /// Most connections to this store.
@@ -74,6 +76,7 @@ impl Default for StoreConfig {
             domains: Vec::new(),
             roots: Vec::new(),
             default_folder: "INBOX".to_owned(),
+            operator: None,
             max_connections_per_account: 4,
             max_connections: 1000,
             connect_timeout: 10,
@@ -122,6 +125,9 @@ impl StoreConfig {
         self.box_rules()
             .map_err(|wrong| Error::value(format!("{key}.{}", wrong.key), wrong.reason))?;
         self.validate_folders(key)?;
+        if let Some(operator) = &self.operator {
+            operator.validate(&format!("{key}.operator"), self.tls)?;
+        }
         let within = |name: &str, value, most| within(format!("{key}.{name}"), value, 1..=most);
         within(
             "max_connections_per_account",

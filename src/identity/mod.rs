@@ -1,10 +1,12 @@
 //! Who: box ids, logins, credentials and the template that leads from one to the other. No I/O.
 //!
 //! * A [`BoxId`] that exists is well formed and in canonical spelling: equal boxes compare equal.
-//! * A login that comes out of a [`LoginTemplate`] cannot be taken by a store for anything but a user's name.
+//! * A login that comes out of a [`LoginTemplate`], or that the [`Operator`] is sent to, cannot be taken by a store for anything
+//!   but a user's name.
 //! * Two box ids that the [`BoxRules`] accept do not share a login by accident.
 
 mod box_id;
+mod operator;
 mod rules;
 mod template;
 
@@ -13,8 +15,9 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 
 pub use box_id::{BoxId, Malformed, Scheme};
+pub use operator::{Authentication, ByOperator, Operator};
 pub use rules::{BoxRules, Mistake};
-pub use template::LoginTemplate;
+pub use template::{LoginTemplate, is_login};
 
 /// A password or token; `Debug` does not show it, `Display` does not exist, and memory is wiped on drop.
 #[derive(Clone)]
@@ -40,7 +43,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What is presented to the store's LOGIN.
+/// A login with a password of its own, as it is presented to the store.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     /// IMAP login name.

@@ -200,7 +200,8 @@ impl Field {
 
 /// What a store takes for a user's name and nothing else. Dovecot, as measured, logs in `../../etc` and `a/b` and lets
 /// them into the home path, splits at `*` for its master users and expands `%`.
-fn is_login(text: &str) -> bool {
+#[must_use]
+pub fn is_login(text: &str) -> bool {
     !text.is_empty()
         && text != "."
         && text.len() <= LONGEST

@@ -99,6 +99,12 @@ impl Capabilities {
         self.has("AUTH=PLAIN")
     }
 
+    /// Whether AUTHENTICATE EXTERNAL is offered (RFC 4422 appendix A): TLS has shown a certificate the server knows.
+    #[must_use]
+    pub fn external(&self) -> bool {
+        self.has("AUTH=EXTERNAL")
+    }
+
     /// Whether a SASL initial response is accepted (RFC 4959).
     #[must_use]
     pub fn sasl_initial_response(&self) -> bool {
@@ -203,6 +209,12 @@ impl Capabilities {
         }
     }
 
+    /// Whether mailboxes have a MAILBOXID (RFC 8474).
+    #[must_use]
+    pub fn mailbox_id(&self) -> bool {
+        self.has("OBJECTID")
+    }
+
     /// Whether STATUS says how large a mailbox is (RFC 8438, RFC 9051).
     #[must_use]
     pub fn status_size(&self) -> bool {
@@ -250,7 +262,7 @@ impl Capabilities {
     /// What tells mailboxes apart. Only Dovecot is known to give each mailbox of a user its own UIDVALIDITY and to keep it on RENAME.
     #[must_use]
     pub fn mailbox_identity(&self) -> MailboxIdentity {
-        if self.has("OBJECTID") {
+        if self.mailbox_id() {
             MailboxIdentity::MailboxId
         } else if self.is_dovecot() {
             MailboxIdentity::UidValidity

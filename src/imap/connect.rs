@@ -8,6 +8,9 @@
     reason = "a server may say more than was asked, and codes are many: what is not named does not matter here"
 )]
 
+mod inbox;
+mod sasl;
+
 use std::{
     fmt, io,
     pin::Pin,
@@ -16,8 +19,7 @@ use std::{
     time::Duration,
 };
 
-use async_imap::{Authenticator, Client};
-use base64::{Engine, prelude::BASE64_STANDARD};
+use async_imap::Client;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -29,13 +31,17 @@ use tokio_rustls::{
     rustls::{ClientConfig, pki_types::ServerName},
 };
 
+pub(super) use self::{
+    inbox::{Inbox, has_no_inbox, inbox},
+    sasl::Proof,
+};
 use super::{
     capability::Capabilities,
     error::Error,
     guard::{Guard, Limits, Violation},
     response::{Code, Response, Status, Tagged, Untagged},
 };
-use crate::{config::TlsMode, identity::Credentials};
+use crate::config::TlsMode;
 
 /// An authenticated session, its server speaking through the guard.
 pub(super) type Session = async_imap::Session<Guard<Stream>>;
@@ -68,42 +74,58 @@ pub struct Endpoint {
 /// # Errors
 /// [`Error::Connect`] with the reason.
 pub async fn probe(endpoint: &Endpoint) -> Result<Capabilities, Error> {
-    let Greeted(mut client, capabilities) = greet(endpoint).await?;
-    // RFC 9051 §6.1.3: leave politely; how the server takes it no longer matters.
-    let _ = timeout(
-        Duration::from_secs(1),
-        client.run_command_and_check_ok("LOGOUT", None),
-    )
-    .await;
+    let greeted = greet(endpoint, &endpoint.tls_config).await?;
+    let Greeted(mut client, capabilities) = greeted;
+    leave(&mut client).await;
     Ok(capabilities)
+}
+
+/// RFC 9051 §6.1.3: leaves politely; how the server takes it no longer matters.
+pub(super) async fn leave(connection: &mut async_imap::Connection<Guard<Stream>>) {
+    let logout = connection.run_command_and_check_ok("LOGOUT", None);
+    let _ = timeout(Duration::from_secs(1), logout).await;
 }
 
 /// A connection whose greeting was read, and what the server can do before a login.
 #[derive(Debug)]
 pub(super) struct Greeted(Client<Guard<Stream>>, Capabilities);
 
+impl Greeted {
+    /// What the server can do before a login.
+    pub(super) fn capabilities(&self) -> &Capabilities {
+        &self.1
+    }
+}
+
 /// TCP, TLS, greeting and the capabilities before login.
 ///
 /// # Errors
 /// [`Error::Connect`].
-pub(super) async fn greet(endpoint: &Endpoint) -> Result<Greeted, Error> {
-    timeout(endpoint.connect_timeout, greet_unhurried(endpoint))
-        .await
-        .map_err(|_| Error::Connect("no greeting within the deadline".to_owned()))?
+pub(super) async fn greet(
+    endpoint: &Endpoint,
+    tls_config: &Arc<ClientConfig>,
+) -> Result<Greeted, Error> {
+    timeout(
+        endpoint.connect_timeout,
+        greet_unhurried(endpoint, tls_config),
+    )
+    .await
+    .map_err(|_| Error::Connect("no greeting within the deadline".to_owned()))?
 }
 
 /// Logs in.
 ///
 /// # Errors
-/// [`Error::Login`] when it is refused, [`Error::Timeout`] and [`Error::Closed`].
+/// [`Error::Login`] when it is refused, [`Error::Connect`] when the server has no way for it, [`Error::Timeout`] and
+/// [`Error::Closed`].
 pub(super) async fn login(
     endpoint: &Endpoint,
     Greeted(client, before): Greeted,
-    credentials: &Credentials,
+    proof: &Proof,
 ) -> Result<(Session, Capabilities), Error> {
     let mut session = timeout(
         endpoint.command_timeout,
-        authenticate(client, &before, credentials),
+        sasl::authenticate(client, &before, proof),
     )
     .await
     .map_err(|_| Error::Timeout)??;
@@ -126,13 +148,16 @@ pub(super) async fn login(
     Ok((session, capabilities))
 }
 
-async fn greet_unhurried(endpoint: &Endpoint) -> Result<Greeted, Error> {
+async fn greet_unhurried(
+    endpoint: &Endpoint,
+    tls_config: &Arc<ClientConfig>,
+) -> Result<Greeted, Error> {
     let tcp = TcpStream::connect((endpoint.host.as_str(), endpoint.port))
         .await
         .map_err(connect_error)?;
     tcp.set_nodelay(true).map_err(connect_error)?;
     let stream = match endpoint.tls {
-        TlsMode::Implicit => handshake(endpoint, tcp).await?,
+        TlsMode::Implicit => handshake(endpoint, tls_config, tcp).await?,
         TlsMode::Starttls | TlsMode::Off => Stream::Plain(tcp),
     };
     let mut client = Client::new(Guard::new(stream, endpoint.limits.clone()));
@@ -152,7 +177,7 @@ async fn greet_unhurried(endpoint: &Endpoint) -> Result<Greeted, Error> {
             .await
             .map_err(connect_failed)?,
     };
-    let mut client = start_tls(endpoint, client, &capabilities).await?;
+    let mut client = start_tls(endpoint, tls_config, client, &capabilities).await?;
     // RFC 9051 §6.2.1: what was said in plain text is forgotten.
     let capabilities = ask_capabilities(&mut client)
         .await
@@ -186,6 +211,7 @@ async fn greeting(client: &mut Client<Guard<Stream>>) -> Result<Option<Capabilit
 
 async fn start_tls(
     endpoint: &Endpoint,
+    tls_config: &Arc<ClientConfig>,
     mut client: Client<Guard<Stream>>,
     capabilities: &Capabilities,
 ) -> Result<Client<Guard<Stream>>, Error> {
@@ -204,80 +230,23 @@ async fn start_tls(
     let Stream::Plain(tcp) = client.into_inner().into_inner() else {
         return Err(Error::Connect("STARTTLS inside TLS".to_owned()));
     };
-    let stream = handshake(endpoint, tcp).await?;
+    let stream = handshake(endpoint, tls_config, tcp).await?;
     Ok(Client::new(Guard::new(stream, endpoint.limits.clone())))
 }
 
-async fn handshake(endpoint: &Endpoint, tcp: TcpStream) -> Result<Stream, Error> {
+async fn handshake(
+    endpoint: &Endpoint,
+    tls_config: &Arc<ClientConfig>,
+    tcp: TcpStream,
+) -> Result<Stream, Error> {
     let name = ServerName::try_from(endpoint.host.clone())
         .map_err(|error| Error::Connect(error.to_string()))?;
-    let connector = TlsConnector::from(Arc::clone(&endpoint.tls_config));
+    let connector = TlsConnector::from(Arc::clone(tls_config));
     let stream = connector
         .connect(name, tcp)
         .await
         .map_err(|error| Error::Connect(format!("TLS: {error}")))?;
     Ok(Stream::Tls(Box::new(stream)))
-}
-
-/// AUTHENTICATE PLAIN where it is offered, else LOGIN.
-async fn authenticate(
-    client: Client<Guard<Stream>>,
-    capabilities: &Capabilities,
-    credentials: &Credentials,
-) -> Result<Session, Error> {
-    let Credentials { login, password } = credentials;
-    if [login.as_str(), password.expose()]
-        .iter()
-        .any(|text| text.contains(['\r', '\n', '\0']))
-    {
-        return Err(Error::Login(None));
-    }
-    let outcome = if capabilities.plain() {
-        // RFC 4616 §2: authorization identity (none), authentication identity, password.
-        let response = format!("\0{login}\0{}", password.expose());
-        if capabilities.sasl_initial_response() {
-            let mechanism = format!("PLAIN {}", BASE64_STANDARD.encode(&response));
-            client.authenticate(mechanism, Plain(None)).await
-        } else {
-            client.authenticate("PLAIN", Plain(Some(response))).await
-        }
-    } else if capabilities.login_disabled() {
-        return Err(Error::Connect(
-            "the server offers neither AUTH=PLAIN nor LOGIN".to_owned(),
-        ));
-    } else {
-        client.login(login, password.expose()).await
-    };
-    outcome.map_err(|(_, mut client)| {
-        // What async-imap makes of it has lost the code; the guard has kept the line itself.
-        let refusal = drain(&mut client)
-            .into_iter()
-            .find_map(|response| match response {
-                Response::Tagged(Tagged {
-                    status: Status::No,
-                    code,
-                    ..
-                }) => Some(Error::Login(code)),
-                // Nobody has looked at the password.
-                Response::Tagged(Tagged {
-                    status: Status::Bad,
-                    ..
-                }) => Some(Error::Bad("LOGIN")),
-                _ => None,
-            });
-        refusal.unwrap_or(Error::Closed)
-    })
-}
-
-/// RFC 4616: one message, and nothing to answer to a challenge.
-struct Plain(Option<String>);
-
-impl Authenticator for Plain {
-    type Response = String;
-
-    fn process(&mut self, _challenge: &[u8]) -> String {
-        self.0.take().unwrap_or_default()
-    }
 }
 
 async fn ask_capabilities(

@@ -231,7 +231,7 @@ impl Doorbell {
     /// there nor here: who calls this looks at both afterwards.
     ///
     /// # Errors
-    /// As for [`Self::start`]; it listens to nothing then.
+    /// Why the mailbox cannot be opened; it listens to nothing then.
     pub async fn listen_to(&mut self, mailbox: &MailboxName) -> Result<(), Error> {
         match &self.listening {
             Listening::Idle(open) if open != mailbox => {

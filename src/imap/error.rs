@@ -31,6 +31,12 @@ pub enum Error {
     /// The login was refused: the code tells why.
     #[error("login refused: {}", .0.as_ref().map_or("no code".to_owned(), |code| format!("{code:?}")))]
     Login(Option<Code>),
+    /// The login of the operator, for the box of another, was refused: the code tells why.
+    #[error("login of the operator refused: {}", .0.as_ref().map_or("no code".to_owned(), |code| format!("{code:?}")))]
+    Operator(Option<Code>),
+    /// The operator was let in, but it is not certain that it is in the box that is meant: why.
+    #[error("the operator may be in another box than the one that is meant: {0}")]
+    Overlooked(Doubt),
     /// The server cannot do it, seen from its capabilities before anything was sent.
     #[error("the server lacks {0}")]
     Unsupported(&'static str),
@@ -45,6 +51,23 @@ pub enum Error {
     Busy,
 }
 
+/// Why a session of the operator's need not be in the box that is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Doubt {
+    /// Its INBOX may be that of the operator.
+    #[error("the INBOX cannot be told from the operator's own")]
+    Alike,
+    /// Its INBOX cannot be read: there is none, or the operator has no right to it.
+    #[error("the INBOX cannot be read")]
+    Unreadable,
+    /// Nor can that of the operator itself, although it has one.
+    #[error("the operator's own INBOX cannot be read")]
+    OwnUnreadable,
+    /// The server is another one each time.
+    #[error("servers take turns at this address")]
+    Turns,
+}
+
 impl Error {
     /// Whether a command that changes something may have been carried out all the same: all of it was sent, and no answer came
     /// that can be believed.
@@ -57,9 +80,30 @@ impl Error {
             | Self::Unsent
             | Self::Connect(_)
             | Self::Login(_)
+            | Self::Operator(_)
+            | Self::Overlooked(_)
             | Self::Unsupported(_)
             | Self::Argument
             | Self::Busy => false,
         }
+    }
+
+    /// Whether a login was refused for what was presented, so that presenting it again makes no sense; not for a limit or
+    /// because the server could not check it now.
+    #[must_use]
+    pub fn refuses_login(&self) -> bool {
+        let (Self::Login(code) | Self::Operator(code)) = self else {
+            return false;
+        };
+        !matches!(
+            code,
+            Some(
+                Code::Limit
+                    | Code::Unavailable
+                    | Code::InUse
+                    | Code::ServerBug
+                    | Code::ContactAdmin
+            )
+        )
     }
 }

@@ -53,7 +53,7 @@ impl Commands {
 /// One word for how a command ended.
 fn result(error: &Error) -> &'static str {
     match error {
-        Error::No { .. } | Error::Login(_) => "no",
+        Error::No { .. } | Error::Login(_) | Error::Operator(_) | Error::Overlooked(_) => "no",
         Error::Bad(_) => "bad",
         Error::Closed | Error::Unsent | Error::Connect(_) => "closed",
         Error::Timeout => "timeout",
@@ -89,6 +89,8 @@ impl Loss {
             | Error::Bad(_)
             | Error::Connect(_)
             | Error::Login(_)
+            | Error::Operator(_)
+            | Error::Overlooked(_)
             | Error::Unsupported(_)
             | Error::Argument
             | Error::Busy => None,

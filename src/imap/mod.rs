@@ -28,7 +28,7 @@ pub use capability::Capabilities;
 pub use command::{Command, Item, SectionName};
 pub use connection::{Completion, Expected, Selected};
 pub use doorbell::{Bell, Doorbell, Listening, Rings};
-pub use error::Error;
+pub use error::{Doubt, Error};
 pub use flag::Flag;
 pub use mailbox::MailboxName;
 pub use pool::{Lane, Pool};

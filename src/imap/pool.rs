@@ -5,6 +5,9 @@
 //! * Who finds none free waits for a bounded time, in the order of coming, then is told [`Error::Busy`].
 //! * Fetches of one mailbox that wait are merged (`fetches`); searches go in the bulk lane (`searches`).
 //! * A read that met a closed connection is run once more on a fresh one; a write never is.
+//! * Connections are opened with the credentials that the owner has proved, as long as the server takes them; else by the operator,
+//!   where there is one. Once the owner has proved credentials, what the operator has opened is used no more: a server may
+//!   give it other rights.
 
 mod fetches;
 mod lease;
@@ -39,7 +42,7 @@ use super::{
     response::{Code, Fetch},
     server::{AccountNumber, Need, Purpose, Server},
 };
-use crate::identity::Credentials;
+use crate::identity::{Authentication, ByOperator, Credentials};
 
 /// How long a server may take to notice that a connection has ended, when it allows no more of them.
 const NOTICE: Duration = Duration::from_millis(300);
@@ -52,7 +55,7 @@ pub struct Pool {
     server: Arc<Server>,
     account: AccountNumber,
     cap: usize,
-    credentials: Mutex<Option<Credentials>>,
+    by_operator: Option<ByOperator>,
     capabilities: Mutex<Option<Arc<Capabilities>>>,
     state: Mutex<State>,
     fetches: Fetches,
@@ -60,14 +63,14 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool without connections; nothing is opened before [`Self::prove`].
+    /// A pool without connections; nothing is opened before [`Self::prove`], or at all for [`Self::for_login`].
     #[must_use]
     pub fn new(server: Arc<Server>, cap: usize) -> Self {
         Self {
             server,
             account: AccountNumber::next(),
             cap,
-            credentials: Mutex::new(None),
+            by_operator: None,
             capabilities: Mutex::new(None),
             state: Mutex::default(),
             fetches: Fetches::default(),
@@ -75,31 +78,45 @@ impl Pool {
         }
     }
 
+    /// The same for this login, which the server's operator may open too, if there is one and the login is one a store may see.
+    #[must_use]
+    pub fn for_login(server: Arc<Server>, cap: usize, login: &str) -> Self {
+        let operator = server.operator().cloned();
+        let by_operator = operator.and_then(|operator| ByOperator::new(operator, login));
+        Self {
+            by_operator,
+            ..Self::new(server, cap)
+        }
+    }
+
     /// Logs in afresh: the proof that the credentials are good. The connection stays for the work to come, and the
-    /// credentials for the connections to come. For one caller at a time.
+    /// credentials for the connections to come. Those the operator has opened end, in use ones when they are given back.
+    /// For one caller at a time.
     ///
     /// # Errors
     /// [`Error::Login`] when the server refuses them; else why it could not be asked.
     pub async fn prove(self: &Arc<Self>, credentials: Credentials) -> Result<(), Error> {
         let deadline = Instant::now() + self.server.wait();
+        let authentication = Authentication::Owner(credentials.clone());
         loop {
             let slot = self.slot(deadline).await?;
             let need = self.need();
             // Boxed: the handshake's state is large and lives only here.
-            let open =
-                self.server
-                    .open(slot, need, &credentials, Purpose::Proof, || true, deadline);
+            let open = self.server.open(
+                slot,
+                need,
+                &authentication,
+                Purpose::Proof,
+                || true,
+                deadline,
+            );
             let outcome = Box::pin(open).await;
             if outcome.is_err() {
                 self.follow_up();
             }
             match outcome {
                 Ok(connection) => {
-                    *self
-                        .credentials
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner) = Some(credentials);
-                    self.enter(connection);
+                    self.enter_proved(connection, credentials);
                     return Ok(());
                 }
                 // One of those there are has to end first.
@@ -111,6 +128,25 @@ impl Pool {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Whether the owner has proved credentials that the server takes, as far as is known.
+    #[must_use]
+    pub fn has_credentials(&self) -> bool {
+        self.state().owner.is_some()
+    }
+
+    /// Makes sure that somebody has logged in, for work that no request of the owner's has begun.
+    ///
+    /// # Errors
+    /// [`Error::Login`] without an operator and without credentials, [`Error::Operator`] and [`Error::Overlooked`] when the
+    /// operator does not open the box, [`Error::Busy`], and why the server could not be asked.
+    pub async fn connect(self: &Arc<Self>) -> Result<(), Error> {
+        self.authentication()?;
+        if self.capabilities().is_err() {
+            self.lease(Lane::Small, None, 0).await?;
+        }
+        Ok(())
     }
 
     /// What the server can do for this account, as the last login showed.
@@ -344,17 +380,9 @@ impl Pool {
     ) -> Result<Doorbell, Error> {
         let deadline = Instant::now() + self.server.wait();
         let slot = self.slot_aside(deadline).await?;
-        let credentials = self.credentials().ok_or(Error::Login(None))?;
-        let needed = || true;
-        let open = self.server.open(
-            slot,
-            Need::More,
-            &credentials,
-            Purpose::Work,
-            needed,
-            deadline,
-        );
-        let connection = Box::pin(open).await?;
+        let (connection, _) = self
+            .open_with_what_there_is(slot, Need::More, || true, deadline)
+            .await?;
         connection.is(Doing::Idle);
         Doorbell::start(connection, mailbox.clone(), period).await
     }
@@ -374,13 +402,6 @@ impl Pool {
         let newest = self.newest();
         drop(closed);
         self.lease(Lane::Small, mailbox, newest).await
-    }
-
-    fn credentials(&self) -> Option<Credentials> {
-        self.credentials
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
     }
 }
 

@@ -3,7 +3,9 @@
 //! * Never more connections than its cap, those included that are being opened or closed.
 //! * After an outage connections come back a bounded number at a time; while it lasts, hardly any are tried ([`reach`]).
 //! * Connections at rest give way to accounts that need one ([`permits`]).
+//! * No session that the operator has opened is handed out before it is certain whose box it is in ([`operator`]).
 
+mod operator;
 mod permits;
 mod reach;
 
@@ -13,21 +15,23 @@ use tokio::{
     sync::Semaphore,
     time::{Instant, timeout_at},
 };
+use tokio_rustls::rustls::ClientConfig;
 
 pub(super) use self::permits::{AccountNumber, Need};
 use self::{
+    operator::Door,
     permits::{Permit, Permits},
     reach::Reach,
 };
 use super::{
     capability::Capabilities,
-    connect::{self, Endpoint, Greeted},
+    connect::{self, Endpoint, Greeted, Proof, Session},
     connection::Connection,
     error::Error,
     measure::{Commands, Connections, Doing, Presence},
     pool::Slot,
 };
-use crate::identity::Credentials;
+use crate::identity::{Authentication, Operator};
 
 /// Logins under way at a time with credentials that have been proved. Such a login is quick unless the server labours.
 const LOGINS: usize = 32;
@@ -43,6 +47,8 @@ pub struct Server {
     proofs: Semaphore,
     gauges: Connections,
     wait: Duration,
+    /// By which the operator comes in.
+    door: Option<Door>,
 }
 
 /// Why a connection is opened.
@@ -86,7 +92,26 @@ impl Server {
             logins: Semaphore::new(LOGINS),
             proofs: Semaphore::new((connections / 2).max(1)),
             wait,
+            door: None,
         }
+    }
+
+    /// The same with an operator, whose connections are made with a TLS configuration of its own.
+    #[must_use]
+    pub fn with_operator(self, operator: Arc<Operator>, tls_config: Arc<ClientConfig>) -> Self {
+        let door = Some(Door::new(operator, tls_config));
+        Self { door, ..self }
+    }
+
+    /// Whether somebody may open the boxes of others.
+    #[must_use]
+    pub fn has_operator(&self) -> bool {
+        self.door.is_some()
+    }
+
+    /// Who may open the boxes of others.
+    pub(super) fn operator(&self) -> Option<&Arc<Operator>> {
+        self.door.as_ref().map(Door::operator)
     }
 
     /// The longest wait for a connection.
@@ -123,12 +148,13 @@ impl Server {
     ///
     /// # Errors
     /// [`Error::Busy`] at the deadline, or without need; [`Error::Connect`] when the server cannot be reached, as this or another
-    /// account has found; [`Error::Login`] when it refuses; [`Error::Timeout`] and [`Error::Closed`] during the login.
+    /// account has found; [`Error::Login`] or [`Error::Operator`] when it refuses, [`Error::Overlooked`] when it need not be the box
+    /// that is meant; [`Error::Timeout`] and [`Error::Closed`] during the login.
     pub(super) async fn open(
         &self,
         slot: Slot,
         need: Need,
-        credentials: &Credentials,
+        authentication: &Authentication,
         purpose: Purpose,
         needed: impl Fn() -> bool,
         deadline: Instant,
@@ -152,11 +178,16 @@ impl Server {
         let _login = timeout_at(deadline, logins.acquire())
             .await
             .map_err(|_| Error::Busy)?;
-        let greeted = self.greet(deadline).await?;
-        let started = Instant::now();
-        let outcome = connect::login(&self.endpoint, greeted, credentials).await;
-        Commands::new(self.name()).record("LOGIN", &outcome, started.elapsed());
-        let (session, capabilities) = outcome?;
+        let (session, capabilities) = match (authentication, &self.door) {
+            (Authentication::Owner(_), _) => {
+                let greeted = self.greet(&self.endpoint.tls_config, deadline).await?;
+                self.log_in(greeted, &Proof::of(authentication)).await?
+            }
+            (Authentication::Operator(by_operator), Some(door)) => {
+                self.open_by_operator(door, by_operator, deadline).await?
+            }
+            (Authentication::Operator(_), None) => return Err(Error::Operator(None)),
+        };
         held.presence.set(Doing::Busy);
         held.slot.fill();
         Ok(Connection::start(
@@ -167,9 +198,24 @@ impl Server {
         ))
     }
 
-    async fn greet(&self, deadline: Instant) -> Result<Greeted, Error> {
+    async fn log_in(
+        &self,
+        greeted: Greeted,
+        proof: &Proof,
+    ) -> Result<(Session, Capabilities), Error> {
+        let started = Instant::now();
+        let outcome = connect::login(&self.endpoint, greeted, proof).await;
+        Commands::new(self.name()).record("LOGIN", &outcome, started.elapsed());
+        outcome
+    }
+
+    async fn greet(
+        &self,
+        tls_config: &Arc<ClientConfig>,
+        deadline: Instant,
+    ) -> Result<Greeted, Error> {
         let turn = self.reach.turn(deadline).await?;
-        let outcome = connect::greet(&self.endpoint).await;
+        let outcome = connect::greet(&self.endpoint, tls_config).await;
         match &outcome {
             Ok(_) => turn.succeeded(),
             Err(error) => turn.failed(error),

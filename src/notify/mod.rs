@@ -38,7 +38,7 @@ use crate::{
     config::{LimitsConfig, NotificationsConfig, UnknownPreset},
     outbound::Callback,
     state::State,
-    store::{Account, Store},
+    store::Store,
     task,
 };
 
@@ -161,12 +161,6 @@ impl Notifications {
         let turn = Arc::default();
         opening.insert(key.clone(), Arc::downgrade(&turn));
         turn
-    }
-
-    /// The box of a desk for work outside a request, if it can be opened; else whoever opens it next wakes the desk.
-    async fn opened(&self, desk: &Desk) -> Option<Account> {
-        let _ = (self.stores.get(&desk.key.store)?, &desk.login);
-        None
     }
 
     fn desks(&self) -> MutexGuard<'_, HashMap<BoxKey, Arc<Desk>>> {

@@ -11,6 +11,7 @@ use tracing::{debug, warn};
 
 use super::{Error, Notifications, desk::Desk, token::Token};
 use crate::{
+    identity::BoxId,
     store::{self, Account, Doorbell, Listening, Looked, Picture, Rings},
     task,
 };
@@ -89,7 +90,7 @@ impl Watcher {
                 ended,
                 store::Error::Unauthenticated | store::Error::Forbidden
             ) {
-                debug!("a box cannot be watched before somebody opens it");
+                // Whoever opens it next does so with other credentials.
                 self.desk.inner().account = None;
             } else {
                 warn!(error = %ended, "a box cannot be watched just now");
@@ -102,18 +103,46 @@ impl Watcher {
         }
     }
 
-    /// The box, as soon as it can be opened.
+    /// The box, as soon as it can be opened: by whom, is the store's to say.
     async fn account(&self) -> Account {
+        let mut pause = FIRST_PAUSE;
         loop {
             let known = self.desk.inner().account.clone();
             if let Some(account) = known {
                 return account;
             }
-            if let Some(account) = self.room.opened(&self.desk).await {
-                self.desk.inner().account = Some(account.clone());
-                return account;
+            match self.opened().await {
+                Ok(account) => {
+                    self.desk.inner().account = Some(account.clone());
+                    return account;
+                }
+                Err(store::Error::Unauthenticated) => self.until_somebody_comes().await,
+                Err(error) => warn!(%error, "a box cannot be opened just now"),
             }
-            self.desk.wake.notified().await;
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = self.desk.wake.notified() => {}
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn opened(&self) -> Result<Account, store::Error> {
+        let gone = || store::Error::Internal("a box of no store".to_owned());
+        let store = self.room.stores.get(&self.desk.key.store);
+        let store = store.ok_or_else(gone)?;
+        let box_id = BoxId::parse(&self.desk.key.box_id).map_err(|_| gone())?;
+        Box::pin(store.open_outside(&box_id, &self.desk.login)).await
+    }
+
+    /// Nobody can open the box: not before its owner comes.
+    async fn until_somebody_comes(&self) {
+        debug!("a box is not watched before its owner opens it");
+        if let Some(store) = self.room.stores.get(&self.desk.key.store) {
+            tokio::select! {
+                () = store.proved(&self.desk.login) => {}
+                () = self.desk.wake.notified() => {}
+            }
         }
     }
 

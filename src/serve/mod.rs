@@ -28,7 +28,7 @@ use crate::{
     rest, server,
     spool::Spool,
     state::{self, FileState, MemoryState, OpenError, State},
-    store::{Budget, Store},
+    store::{self, Budget, Store, UnusableFile},
     task, tls,
 };
 
@@ -216,9 +216,7 @@ pub fn check_files(config: &Config) -> Result<(), config::Error> {
     }
     spool(config)?;
     for (index, store) in config.stores.iter().enumerate() {
-        tls::client(store.tls_ca.as_deref()).map_err(|error| {
-            config::Error::value(format!("stores[{index}].tls_ca"), error.to_string())
-        })?;
+        store::check_files(store).map_err(|unusable| unusable_file(index, unusable))?;
     }
     Ok(())
 }
@@ -256,6 +254,10 @@ fn unusable_state(path: &Path, error: &OpenError) -> config::Error {
     config::Error::value("state.url", format!("{}: {error}", path.display()))
 }
 
+fn unusable_file(store: usize, unusable: UnusableFile) -> config::Error {
+    config::Error::value(format!("stores[{store}].{}", unusable.key), unusable.reason)
+}
+
 fn stores(config: &Config, state: &Arc<dyn State>) -> Result<Vec<(Arc<Store>, BoxRules)>, Error> {
     let mut stores = Vec::with_capacity(config.stores.len());
     let budget = Budget::new(config.limits.payload_memory);
@@ -266,7 +268,7 @@ fn stores(config: &Config, state: &Arc<dyn State>) -> Result<Vec<(Arc<Store>, Bo
             .map_err(|mistake| config::Error::value(key.as_str(), mistake.to_string()))?;
         let (state, budget) = (Arc::clone(state), budget.clone());
         let store = Store::new(settings, &config.objects, &config.search, state, budget)
-            .map_err(|error| config::Error::value(format!("{key}.tls_ca"), error.to_string()))?;
+            .map_err(|unusable| unusable_file(index, unusable))?;
         stores.push((store, rules));
     }
     Ok(stores)

@@ -86,14 +86,14 @@ impl From<imap::Error> for Error {
     fn from(error: imap::Error) -> Self {
         match error {
             imap::Error::No { command, code } => refused(command, code.as_ref()),
-            imap::Error::Login(code) => match code {
-                Some(Code::Limit) => Self::Busy,
-                Some(Code::AuthorizationFailed) => Self::Forbidden,
-                Some(Code::Unavailable | Code::InUse | Code::ServerBug | Code::ContactAdmin) => {
-                    Self::Unavailable("the store cannot check the login now".to_owned())
-                }
-                _ => Self::Unauthenticated,
-            },
+            imap::Error::Login(code) => {
+                login_refused(code.as_ref()).unwrap_or(Self::Unauthenticated)
+            }
+            // Never Unauthenticated: nothing is wrong with what the client has presented.
+            imap::Error::Operator(ref code) => {
+                login_refused(code.as_ref()).unwrap_or_else(|| Self::Upstream(error.to_string()))
+            }
+            imap::Error::Overlooked(_) => Self::Upstream(error.to_string()),
             imap::Error::Bad(command) => {
                 Self::Internal(format!("{command} not understood by the store"))
             }
@@ -106,6 +106,19 @@ impl From<imap::Error> for Error {
             imap::Error::Protocol(what) => Self::Upstream(what),
             imap::Error::Busy => Self::Busy,
         }
+    }
+}
+
+/// A refused login whose code says more than that.
+fn login_refused(code: Option<&Code>) -> Option<Error> {
+    match code {
+        Some(Code::Limit) => Some(Error::Busy),
+        Some(Code::AuthorizationFailed) => Some(Error::Forbidden),
+        Some(Code::Unavailable | Code::InUse | Code::ServerBug | Code::ContactAdmin) => {
+            let what = "the store cannot check the login now".to_owned();
+            Some(Error::Unavailable(what))
+        }
+        _ => None,
     }
 }
 

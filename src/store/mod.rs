@@ -5,11 +5,13 @@
 //! * What changes the store runs in a task of its own: a client that hangs up leaves nothing half-done.
 //! * Caches hold what IMAP promises never to change, or what is young enough; all are declared and bounded here.
 
+mod accounts;
 mod aliases;
 mod beginning;
 mod budget;
 mod bulk;
 mod census;
+mod connection;
 mod counts;
 mod create;
 mod cursor;
@@ -49,9 +51,9 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use moka::future::Cache;
-use tokio::sync::OnceCell;
 
 pub use budget::Budget;
+pub use connection::{UnusableFile, check_files};
 pub use create::Creation;
 pub use error::Error;
 pub use letter::{Attachment, AttachmentBytes, EntityScan, FoundOf, Octets, needs_scan};
@@ -67,15 +69,13 @@ pub use watch::{
 use crate::{
     clock,
     config::{ObjectsConfig, SearchConfig, StoreConfig},
-    identity::{BoxId, Credentials},
-    imap::{Capabilities, Pool, Server, connect::Endpoint, guard::Limits},
+    imap::{Capabilities, Pool, Server},
     state::State,
-    tls,
 };
+use accounts::{Held, Shared};
 use id::{MailboxKey, Seal};
-use measure::{asked, leaves};
-use names::Naming;
-use prove::{Proof, Proving};
+use measure::leaves;
+use prove::Proof;
 use search::Dates;
 use structure::Structure;
 use tree::Tree;
@@ -110,6 +110,8 @@ pub struct Store {
     server: Arc<Server>,
     state: Arc<dyn State>,
     accounts: Cache<String, Arc<Shared>>,
+    /// The same and those that only work outside of requests still holds.
+    held: Held,
     proofs: Cache<Proof, ()>,
     refusals: Cache<Proof, Error>,
     trees: Cache<String, Arc<Tree>>,
@@ -123,20 +125,7 @@ pub struct Store {
     since: DateTime<Utc>,
 }
 
-/// What all requests of one login share.
-#[derive(Debug)]
-struct Shared {
-    pool: Arc<Pool>,
-    proving: Proving,
-    /// Folders are changed one request at a time.
-    changing: tokio::sync::Mutex<()>,
-    /// Objects are copied and moved one request at a time. Who has both turns has taken this one first.
-    moving: tokio::sync::Mutex<()>,
-    /// How mailbox names are put together, once asked.
-    naming: OnceCell<Naming>,
-}
-
-/// One box, opened by credentials the store has accepted; cheap to clone.
+/// One box, opened by credentials the store has accepted, or by its operator; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Account {
     store: Arc<Store>,
@@ -179,26 +168,15 @@ impl Store {
     /// Prepares a store; nothing is connected before the first request. What goes out to clients is counted against `budget`.
     ///
     /// # Errors
-    /// When the file of certificate authorities cannot be used.
+    /// When a file that the section names cannot be used.
     pub fn new(
         config: &StoreConfig,
         objects: &ObjectsConfig,
         search: &SearchConfig,
         state: Arc<dyn State>,
         budget: Budget,
-    ) -> Result<Arc<Self>, tls::Error> {
-        let endpoint = Endpoint {
-            store: config.name.as_str().into(),
-            host: config.host.clone(),
-            port: config.port,
-            tls: config.tls,
-            tls_config: tls::client(config.tls_ca.as_deref())?,
-            connect_timeout: Duration::from_secs(config.connect_timeout),
-            command_timeout: Duration::from_secs(config.command_timeout),
-            idle_timeout: Duration::from_secs(config.idle_timeout),
-            limits: Limits::default(),
-        };
-        let wait = Duration::from_secs(config.pool_timeout);
+    ) -> Result<Arc<Self>, UnusableFile> {
+        let server = Arc::new(connection::server(config)?);
         measure::announce();
         let weight = |weight: usize| u32::try_from(weight).unwrap_or(u32::MAX);
         Ok(Arc::new(Self {
@@ -208,8 +186,9 @@ impl Store {
             objects: objects.clone(),
             search: search.clone(),
             connections_per_account: config.max_connections_per_account,
-            server: Arc::new(Server::new(endpoint, config.max_connections, wait)),
+            server,
             state,
+            held: Held::default(),
             accounts: Cache::builder()
                 .max_capacity(MOST_ACCOUNTS)
                 .time_to_idle(ACCOUNT_IDLE)
@@ -263,48 +242,7 @@ impl Store {
 
     /// Logs out of the store on every connection that is at rest.
     pub async fn close(&self) {
-        let accounts: Vec<Arc<Shared>> = self.accounts.iter().map(|(_, shared)| shared).collect();
+        let accounts = self.held.all();
         futures_util::future::join_all(accounts.iter().map(|shared| shared.pool.close())).await;
-    }
-
-    /// Proves the credentials against the store (or against a proof that is young enough) and opens the box.
-    ///
-    /// # Errors
-    /// [`Error::Unauthenticated`] when the store refuses, [`Error::Unavailable`], [`Error::Busy`] or [`Error::Timeout`] when it cannot be asked.
-    pub async fn open(
-        self: &Arc<Self>,
-        box_id: &BoxId,
-        credentials: Credentials,
-    ) -> Result<Account, Error> {
-        let login = credentials.login.clone();
-        let mut known = true;
-        let shared = self
-            .accounts
-            .get_with_by_ref(&login, async {
-                let pool = Arc::new(Pool::new(
-                    Arc::clone(&self.server),
-                    self.connections_per_account,
-                ));
-                known = false;
-                Arc::new(Shared {
-                    pool,
-                    proving: Proving::default(),
-                    changing: tokio::sync::Mutex::new(()),
-                    moving: tokio::sync::Mutex::new(()),
-                    naming: OnceCell::new(),
-                })
-            })
-            .await;
-        asked("accounts", known);
-        self.prove(&shared, credentials).await?;
-        let account = Account {
-            store: Arc::clone(self),
-            login,
-            pool: Arc::clone(&shared.pool),
-            shared,
-            seal: Seal::new(&self.name, box_id.as_str()),
-        };
-        account.finish_moves().await?;
-        Ok(account)
     }
 }

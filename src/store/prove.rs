@@ -13,7 +13,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use futures_util::{FutureExt, future::BoxFuture, future::Shared as SharedFuture};
 use tokio::time::timeout;
 
-use super::{Error, Shared, Store, measure::asked};
+use super::{Error, Store, accounts::Shared, measure::asked};
 use crate::{identity::Credentials, task};
 
 /// SHA-256 of login and password; kept instead of them.
@@ -59,7 +59,8 @@ impl Store {
         credentials: Credentials,
     ) -> Result<(), Error> {
         let proof = proof_of(&credentials);
-        let proved = self.proofs.contains_key(&proof) && shared.pool.capabilities().is_ok();
+        // Without credentials in the pool the request would run on a connection of the operator's, or on none.
+        let proved = self.proofs.contains_key(&proof) && shared.pool.has_credentials();
         asked("proofs", proved);
         if proved {
             return Ok(());
@@ -110,6 +111,7 @@ impl Store {
             .map_err(|_| Error::Busy)?;
         match shared.pool.prove(credentials).await.map_err(Error::from) {
             Ok(()) => {
+                shared.proved.send_replace(());
                 self.proofs.insert(proof, ()).await;
                 Ok(())
             }

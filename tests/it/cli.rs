@@ -47,7 +47,8 @@ fn bad_usage_is_2() {
         &["serve", "--config"],
         &["serve", "--wrong"],
         &["check-config"],
-        &["check-config", "f", "--connect", "--user", "tel:+1"],
+        &["check-config", "f", "--user", "tel:+1"],
+        &["check-config", "f", "--connect", "--password-file", "p"],
         &["demo", "--listen", "nowhere"],
     ] {
         assert_eq!(run(arguments).0, Some(2), "{arguments:?}");

@@ -156,8 +156,13 @@ impl Pool {
 
     /// Serves one batch.
     async fn lead(self: Arc<Self>, wanted: &Wanted) {
-        let lease = self.lease(Lane::Small, Some(&wanted.mailbox), 0).await;
+        let mut lease = self.lease(Lane::Small, Some(&wanted.mailbox), 0).await;
         let mut batch = self.fetches.take(wanted);
+        // An owner's request may have joined since the operator's connection was granted.
+        if lease.as_ref().is_ok_and(Lease::is_superseded) {
+            drop(lease);
+            lease = self.lease(Lane::Small, Some(&wanted.mailbox), 0).await;
+        }
         batch.retain(|waiting| !waiting.answer.is_closed());
         if batch.is_empty() {
             return;
@@ -276,6 +281,8 @@ pub(super) fn may_be_one_message(error: &Error) -> bool {
         | Error::Timeout
         | Error::Connect(_)
         | Error::Login(_)
+        | Error::Operator(_)
+        | Error::Overlooked(_)
         | Error::Unsupported(_)
         | Error::Argument
         | Error::Busy => false,

@@ -169,6 +169,12 @@ impl Lease {
             .await
     }
 
+    /// Whether the operator has opened it, and the owner has proved credentials since.
+    pub(super) fn is_superseded(&self) -> bool {
+        let opener = self.member.as_ref().map(|member| member.opener);
+        opener.is_some_and(|opener| self.pool.state().supersedes(opener))
+    }
+
     /// Whether messages of the mailbox that is open have a MODSEQ (RFC 7162 §3.1.2.2).
     #[must_use]
     pub fn has_mod_seq(&self) -> bool {

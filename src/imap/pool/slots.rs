@@ -20,14 +20,17 @@ use tokio::{
 use super::{
     Lease, Pool,
     opening::Opening,
-    state::{Grant, Lane, Member, Refusal, STALE, State, Waiting},
+    state::{Grant, Lane, Member, Opener, Refusal, STALE, State, Waiting},
 };
-use crate::imap::{
-    MailboxName,
-    connection::Connection,
-    error::Error,
-    measure::{self, Doing, Loss},
-    server::{AccountNumber, Need},
+use crate::{
+    identity::Credentials,
+    imap::{
+        MailboxName,
+        connection::Connection,
+        error::Error,
+        measure::{self, Doing, Loss},
+        server::{AccountNumber, Need},
+    },
 };
 
 /// What an account may use its only connection for while another has none and its own requests queue up.
@@ -204,12 +207,29 @@ impl Pool {
     }
 
     /// Takes in a connection that was opened.
-    pub(super) fn enter(self: &Arc<Self>, connection: Connection) {
+    pub(super) fn enter(self: &Arc<Self>, connection: Connection, opener: Opener) {
+        self.enter_as(connection, |_| opener);
+    }
+
+    /// Takes in a connection that was opened with credentials of the owner's, and these.
+    pub(super) fn enter_proved(self: &Arc<Self>, connection: Connection, proved: Credentials) {
+        self.enter_as(connection, |state| state.prove(proved));
+    }
+
+    fn enter_as(
+        self: &Arc<Self>,
+        connection: Connection,
+        opener: impl FnOnce(&mut State) -> Opener,
+    ) {
         *self
             .capabilities
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(connection.capabilities()));
         self.change(|state| {
+            let opener = opener(state);
+            if state.supersedes(opener) {
+                return;
+            }
             if let Some(loss) = state.lost.pop() {
                 measure::reconnected(self.server.name(), loss);
             }
@@ -218,6 +238,7 @@ impl Pool {
                 connection,
                 serial: state.serials,
                 parked: false,
+                opener,
             });
         });
     }
@@ -230,7 +251,8 @@ impl Pool {
                 state.bulk -= 1;
             }
             // A connection that is dropped logs out.
-            if member.connection.is_closed() || self.gives_way(state, &member) {
+            let over = member.connection.is_closed() || state.supersedes(member.opener);
+            if over || self.gives_way(state, &member) {
                 return;
             }
             if state.proof.is_some() && state.open >= state.allowed(self.cap) && !state.making_room

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{Lease, Slot};
-use crate::imap::{MailboxName, connection::Connection, error::Error, measure::Loss};
+use crate::{
+    identity::Credentials,
+    imap::{MailboxName, connection::Connection, error::Error, measure::Loss},
+};
 
 /// How long a connection may be on its way and still be what somebody who comes has to wait for.
 pub(super) const STALE: Duration = Duration::from_secs(1);
@@ -46,6 +49,12 @@ pub(super) struct State {
     pub(super) places: u64,
     /// Connections opened.
     pub(super) serials: u64,
+    /// The credentials the owner has proved last, and the number of that proof.
+    pub(super) owner: Option<(u64, Credentials)>,
+    /// Proofs so far.
+    pub(super) proofs: u64,
+    /// What the operator was told last, and until when it does not ask again.
+    pub(super) operator_refused: Option<(Error, Instant)>,
     /// Losses that no new connection has made good yet.
     pub(super) lost: Vec<Loss>,
 }
@@ -58,6 +67,16 @@ pub(super) struct Member {
     pub(super) serial: u64,
     /// Whether it was told to rest.
     pub(super) parked: bool,
+    pub(super) opener: Opener,
+}
+
+/// Who has opened a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opener {
+    /// The owner, with the credentials of this proof.
+    Owner(u64),
+    /// The operator.
+    Operator,
 }
 
 /// How somebody who waits is told.
@@ -77,6 +96,31 @@ impl State {
         match lane {
             Lane::Small => &mut self.small,
             Lane::Bulk => &mut self.large,
+        }
+    }
+
+    /// Whether a connection of this opener is not to be used any more: the owner has proved credentials, and may have other rights.
+    pub(super) fn supersedes(&self, opener: Opener) -> bool {
+        opener == Opener::Operator && self.owner.is_some()
+    }
+
+    /// Takes in that credentials were proved.
+    pub(super) fn prove(&mut self, credentials: Credentials) -> Opener {
+        self.proofs += 1;
+        self.owner = Some((self.proofs, credentials));
+        self.idle.retain(|member| member.opener != Opener::Operator);
+        Opener::Owner(self.proofs)
+    }
+
+    /// Takes in how a login was refused.
+    pub(super) fn refused(&mut self, opener: Opener, error: &Error, time: Duration) {
+        match opener {
+            Opener::Owner(number) => {
+                self.owner.take_if(|(proof, _)| *proof == number);
+            }
+            Opener::Operator => {
+                self.operator_refused = Some((error.clone(), Instant::now() + time));
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! A pool against a store that counts.
 
+mod operator;
 mod store;
 mod stress;
 
@@ -21,6 +22,10 @@ use crate::{
 const LONG: Duration = Duration::from_secs(60);
 
 fn server(store: &Store, connections: usize, wait: Duration) -> Arc<Server> {
+    Arc::new(server_of(store, connections, wait))
+}
+
+fn server_of(store: &Store, connections: usize, wait: Duration) -> Server {
     let endpoint = Endpoint {
         store: "test".into(),
         host: store.address.ip().to_string(),
@@ -32,7 +37,7 @@ fn server(store: &Store, connections: usize, wait: Duration) -> Arc<Server> {
         idle_timeout: LONG,
         limits: Limits::default(),
     };
-    Arc::new(Server::new(endpoint, connections, wait))
+    Server::new(endpoint, connections, wait)
 }
 
 fn credentials(login: &str) -> Credentials {

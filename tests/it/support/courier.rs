@@ -14,6 +14,7 @@ use std::{
     sync::Arc,
 };
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use cpm_bridge::{
     demo::child::{Builder, Child},
     task,
@@ -60,10 +61,20 @@ struct Front {
     directory: PathBuf,
     libraries: OsString,
     notifier: String,
+    plain: bool,
 }
 
 /// Starts it; panics, and says what is missing, where that cannot be.
 pub(crate) async fn start() -> Courier {
+    start_with(false).await
+}
+
+/// The same with AUTHENTICATE PLAIN, where Courier overlooks the authorization identity.
+pub(crate) async fn start_with_plain() -> Courier {
+    start_with(true).await
+}
+
+async fn start_with(plain: bool) -> Courier {
     let packages = ["courier-imap", "courier-base", "courier-authlib"];
     let unpacking = move || Tree::of("courier", &packages);
     let tree = tokio::task::spawn_blocking(unpacking).await.unwrap();
@@ -86,6 +97,7 @@ pub(crate) async fn start() -> Courier {
         libraries: tree.libraries(),
         directory,
         notifier,
+        plain,
     });
     let listening = task::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -123,7 +135,11 @@ impl Courier {
 impl Front {
     /// Everything up to a successful LOGIN, then `imapd`.
     async fn converse(&self, mut stream: TcpStream) -> std::io::Result<()> {
-        stream.write_all(GREETING.as_bytes()).await?;
+        let greeting = match self.plain {
+            true => GREETING.replace(" ENABLE", " AUTH=PLAIN ENABLE"),
+            false => GREETING.to_owned(),
+        };
+        stream.write_all(greeting.as_bytes()).await?;
         loop {
             let line = read_line(&mut stream).await?;
             let mut words = words(&line).into_iter();
@@ -134,8 +150,18 @@ impl Front {
                     (Some(user), Some("secret")) => return self.serve(stream, &tag, &user).await,
                     _ => "NO Login failed.",
                 },
+                "AUTHENTICATE" if self.plain => {
+                    stream.write_all(b"+ \r\n").await?;
+                    let response = read_line(&mut stream).await?;
+                    let response = BASE64_STANDARD.decode(response).unwrap_or_default();
+                    let response = String::from_utf8_lossy(&response);
+                    match response.split('\0').collect::<Vec<_>>()[..] {
+                        [_, user, "secret"] => return self.serve(stream, &tag, user).await,
+                        _ => "NO Login failed.",
+                    }
+                }
                 "CAPABILITY" => {
-                    let list = GREETING.split(['[', ']']).nth(1).unwrap_or_default();
+                    let list = greeting.split(['[', ']']).nth(1).unwrap_or_default();
                     stream.write_all(format!("* {list}\r\n").as_bytes()).await?;
                     "OK CAPABILITY completed"
                 }

@@ -18,7 +18,12 @@ const CYRUS_CONF: &str = include_str!("../../../fixtures/cyrus/cyrus.conf");
 
 /// Starts it; panics, and says what is missing, where that cannot be.
 pub(crate) async fn start() -> Started {
-    let packages = ["cyrus-common", "cyrus-imapd", "libsasl2-modules"];
+    let packages = [
+        "cyrus-common",
+        "cyrus-imapd",
+        "libsasl2-modules",
+        "libsasl2-modules-db",
+    ];
     let unpacking = move || Tree::of("cyrus", &packages);
     let tree = tokio::task::spawn_blocking(unpacking).await.unwrap();
     let directory = started::directory("cyrus");

@@ -26,6 +26,8 @@ pub(super) struct Behaviour {
     pub(super) mute: bool,
     /// Every login is refused.
     pub(super) refuse: bool,
+    /// Every login of this name is.
+    pub(super) refuse_one: Option<&'static str>,
     /// A FETCH that asks for this message is refused.
     pub(super) poison: Option<u32>,
     /// Messages with a UID up to this are there.
@@ -230,6 +232,7 @@ impl Session {
                 self.view = behaviour.last_uid;
                 self.say("* OK [UIDVALIDITY 1] ok").await?;
             }
+            ("STATUS", _) => self.say("* STATUS INBOX (UIDVALIDITY 1)").await?,
             ("NOOP", _) => self.refresh = true,
             ("UID", fetch) => {
                 let mut held = self.shared.held.subscribe();
@@ -262,10 +265,11 @@ impl Session {
         let response = BASE64_STANDARD.decode(response).unwrap();
         let response = String::from_utf8(response).unwrap();
         let login = response.split('\0').nth(1).unwrap().to_owned();
+        let refuse = behaviour.refuse || behaviour.refuse_one == Some(login.as_str());
         let allowed = {
             let mut seen = self.shared.seen();
             let now = seen.now.entry(login.clone()).or_default();
-            let allowed = !behaviour.refuse && behaviour.limit.is_none_or(|limit| *now < limit);
+            let allowed = !refuse && behaviour.limit.is_none_or(|limit| *now < limit);
             if allowed {
                 *now += 1;
                 let now = *now;
@@ -283,7 +287,7 @@ impl Session {
         if behaviour.mute {
             std::future::pending::<()>().await;
         }
-        let code = if behaviour.refuse {
+        let code = if refuse {
             "AUTHENTICATIONFAILED"
         } else {
             "LIMIT"
