@@ -27,6 +27,7 @@ mod search;
 mod subscriptions;
 mod surface;
 mod upload;
+mod web_socket;
 
 use std::{collections::HashMap, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
 
@@ -40,7 +41,7 @@ use tokio::time::Instant;
 use tracing::{Instrument, error, error_span, info};
 
 pub use self::{
-    acknowledgement::Connection,
+    acknowledgement::{Connection, Conversation},
     http::{Body, BodyError},
     surface::{CHANNEL_SURFACE, Resource, Route, SURFACE},
 };
@@ -298,15 +299,21 @@ impl Service {
             let id = matched.parameters.get("channel").ok_or_else(unknown)?;
             return self.keep_alive(&parts, body, &box_text, id).await;
         }
-        let (box_id, credentials) =
-            match auth::authorize(parts.headers.get(header::AUTHORIZATION), &box_text, rules) {
-                Access::Own {
-                    box_id,
-                    credentials,
-                } => (box_id, credentials),
-                Access::Other => return Err(Failure::forbidden("NotAuthorized")),
-                Access::Refused => return Err(Failure::unauthenticated()),
-            };
+        let explicit = if matched.route == Route::WebSocket {
+            web_socket::explicit_authorization(&parts)?
+        } else {
+            None
+        };
+        let authorization = explicit.as_ref();
+        let authorization = authorization.or_else(|| parts.headers.get(header::AUTHORIZATION));
+        let (box_id, credentials) = match auth::authorize(authorization, &box_text, rules) {
+            Access::Own {
+                box_id,
+                credentials,
+            } => (box_id, credentials),
+            Access::Other => return Err(Failure::forbidden("NotAuthorized")),
+            Access::Refused => return Err(Failure::unauthenticated()),
+        };
         let raw = matches!(matched.route, Route::Payload | Route::PayloadPart);
         let wanted = match negotiation::wanted(&parts.headers) {
             Err(_) if raw => None,
@@ -552,6 +559,7 @@ fn dispatch(
         Route::ChannelLifetime => with(arriving, body, |call| async move {
             channels::lifetime(&call, &channel)
         }),
+        Route::WebSocket => async move { web_socket::open(arriving, body, channel).await }.boxed(),
     }
 }
 
