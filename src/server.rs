@@ -91,10 +91,17 @@ pub async fn serve<S, F>(
         let connection = async move {
             let wait = limits.header_timeout;
             match acceptor {
-                None => converse(stream, peer, false, limits, &builder, watcher, service).await,
-                Some(acceptor) => match timeout(wait, acceptor.accept(stream)).await {
+                None => {
+                    let converse =
+                        converse(stream, peer, false, limits, &builder, watcher, service);
+                    Box::pin(converse).await
+                }
+                // A handshake has to do with a box of its own too: there may be thousands of connections that only wait.
+                Some(acceptor) => match timeout(wait, Box::pin(acceptor.accept(stream))).await {
                     Ok(Ok(stream)) => {
-                        converse(stream, peer, true, limits, &builder, watcher, service).await
+                        let converse =
+                            converse(stream, peer, true, limits, &builder, watcher, service);
+                        Box::pin(converse).await
                     }
                     Ok(Err(_)) | Err(_) => Ok(None),
                 },
