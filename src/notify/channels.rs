@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::{
     BoxKey, Error, Notifications, Receipt,
-    channel::{Channel, Given, Record, granted},
+    channel::{Channel, Given, Record, granted, milliseconds},
     kept, measure, now,
     subscription::{List, Record as Subscribed},
     subscriptions::{valid_text, without_controls},
@@ -144,12 +144,45 @@ impl Notifications {
         asked: Option<u64>,
     ) -> Result<u64, Error> {
         let channel = self.channel_of(box_id, id)?;
-        let mut state = channel.state();
-        state.record.lifetime = granted(asked);
-        state.record.begin_anew(now());
-        // Lifetimes are not waited for: a kill may bring back a shorter one.
-        self.state.keep(vec![kept::channel(&state.record, false)]);
-        Ok(state.record.lifetime)
+        let lifetime = granted(asked);
+        {
+            let mut state = channel.state();
+            state.record.lifetime = lifetime;
+            state.record.begin_anew(now());
+            state.kept = now();
+        }
+        self.keep_channel(&channel);
+        Ok(lifetime)
+    }
+
+    /// The life of a channel that is used begins anew; seconds it has. The state is told now and then: lifetimes are not waited
+    /// for, and a kill brings back one that is shorter by an eighth at most.
+    pub(super) fn used(&self, channel: &Channel) -> u64 {
+        let (lifetime, due) = {
+            let mut state = channel.state();
+            let now = now();
+            state.record.begin_anew(now);
+            let lifetime = state.record.lifetime;
+            let due = now - state.kept >= milliseconds(lifetime) / 8;
+            if due {
+                state.kept = now;
+            }
+            (lifetime, due)
+        };
+        if due {
+            self.keep_channel(channel);
+        }
+        lifetime
+    }
+
+    /// Tells the state how long a channel lives, unless it is no more.
+    fn keep_channel(&self, channel: &Channel) {
+        // Whoever ends a channel takes it out first: under this lock what is kept here comes before that it is gone, or not at all.
+        let channels = self.channels();
+        if channels.contains_key(&channel.id) {
+            let record = &channel.state().record;
+            self.state.keep(vec![kept::channel(record, false)]);
+        }
     }
 
     /// A channel that lives; of this box, if one is named.
@@ -217,6 +250,7 @@ impl Notifications {
         {
             self.taken(&lists);
         }
+        self.used(channel);
         Ok(Turn { channel, token })
     }
 

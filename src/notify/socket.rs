@@ -17,7 +17,7 @@ use super::{
     BoxKey, Error, Notifications,
     channel::Channel,
     channels::{AGAIN, Found, Turn},
-    kept, measure, now,
+    measure,
 };
 use crate::nms::{
     ChannelType, ClientFrame, ConnAck, Notification, NotificationList, encode::Format,
@@ -27,8 +27,6 @@ use crate::nms::{
 const QUIET: Duration = Duration::from_secs(30);
 /// How long a client may take to say goodbye.
 const LEAVE: Duration = Duration::from_secs(5);
-/// The state is told of a lifetime that began anew when this part of it is over.
-const KEPT_PART: u32 = 8;
 
 /// What is sent to a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,8 +139,6 @@ struct OnWay {
     awaited: Option<(u64, Instant)>,
     /// When all was answered last.
     quiet_since: Instant,
-    /// When the state was told of the lifetime last.
-    kept: Instant,
 }
 
 impl OnWay {
@@ -153,7 +149,6 @@ impl OnWay {
             lists: VecDeque::new(),
             awaited: None,
             quiet_since: now,
-            kept: now,
         }
     }
 
@@ -224,7 +219,7 @@ impl Socket {
     {
         let open = measure::Open::new();
         let turn = Turn::take(&self.channel);
-        self.keep();
+        self.room.used(&self.channel);
         let closing = self.until_closed(&mut frames, &turn.token).await;
         drop(turn);
         if let Some(closing) = closing {
@@ -348,7 +343,7 @@ impl Socket {
         match heard {
             Heard::Text(document) => match ClientFrame::read(&document) {
                 Some(ClientFrame::ConnCheck(_)) => {
-                    let lifetime = self.live_on(on_way);
+                    let lifetime = self.room.used(&self.channel);
                     let acknowledgement = ConnAck {
                         channel_lifetime: Some(lifetime),
                     };
@@ -362,7 +357,7 @@ impl Socket {
                 let Some(taken) = on_way.pong(&content) else {
                     return Ok(false);
                 };
-                self.live_on(on_way);
+                self.room.used(&self.channel);
                 self.room.taken(&taken);
                 return Ok(!taken.is_empty());
             }
@@ -370,30 +365,6 @@ impl Socket {
             Heard::Binary => return Err(Some(Closing::Binary)),
         }
         Ok(false)
-    }
-
-    /// The life of the channel begins anew; seconds it has.
-    fn live_on(&self, on_way: &mut OnWay) -> u64 {
-        let lifetime = {
-            let mut state = self.channel.state();
-            state.record.begin_anew(now());
-            state.record.lifetime
-        };
-        if on_way.kept.elapsed() >= Duration::from_secs(lifetime) / KEPT_PART {
-            on_way.kept = Instant::now();
-            self.keep();
-        }
-        lifetime
-    }
-
-    /// Tells the state how long the channel lives, unless it is no more.
-    fn keep(&self) {
-        // Whoever ends a channel takes it out first: under this lock what is kept here comes before that it is gone, or not at all.
-        let channels = self.room.channels();
-        if channels.contains_key(&self.channel.id) {
-            let record = &self.channel.state().record;
-            self.room.state.keep(vec![kept::channel(record, false)]);
-        }
     }
 }
 
