@@ -59,7 +59,7 @@ pub(super) struct State {
     pub(super) record: Record,
     /// Those whose events go here, in the turn in which they are asked.
     pub(super) subscriptions: Vec<(BoxKey, String)>,
-    /// The poll that waits.
+    /// The poll that waits, or the WebSocket that is open.
     pub(super) poll: Option<CancellationToken>,
     /// What was given last, and whether it has arrived.
     pub(super) given: Option<Given>,

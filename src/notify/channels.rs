@@ -16,7 +16,7 @@ use super::{
 use crate::nms::{self, ChannelType, ChannelUrls};
 
 /// How long is waited before what could not be told is tried again.
-const AGAIN: Duration = Duration::from_secs(1);
+pub(super) const AGAIN: Duration = Duration::from_secs(1);
 
 /// What a poll has come to.
 #[derive(Debug)]
@@ -28,10 +28,10 @@ pub enum Polled {
 }
 
 /// A list to be given, and what is needed to say that it was taken.
-struct Found {
-    key: BoxKey,
-    list: List,
-    record: Subscribed,
+pub(super) struct Found {
+    pub(super) key: BoxKey,
+    pub(super) list: List,
+    pub(super) record: Subscribed,
 }
 
 impl Notifications {
@@ -237,12 +237,14 @@ impl Notifications {
         let mut waited = false;
         loop {
             let wait = channel.state().record.max_wait_time.unwrap_or(0);
+            // Within the time of the poll.
+            let wait = wait.min(self.settings.notifications.long_poll.saturating_sub(1));
             if wait > 0 && !waited && self.has_news(channel) {
                 waited = true;
                 // Contract §2.11: whatever comes meanwhile goes with it.
                 sleep(Duration::from_secs(wait)).await;
             }
-            let (found, failed) = Box::pin(self.collect(channel)).await?;
+            let (found, failed) = Box::pin(self.collect(channel, &[])).await?;
             if !found.is_empty() {
                 return self.give(channel, token, found);
             }
@@ -262,8 +264,13 @@ impl Notifications {
         })
     }
 
-    /// The next lists of as many subscriptions as go into one answer; whether something could not be told just now.
-    async fn collect(&self, channel: &Arc<Channel>) -> Result<(Vec<Found>, bool), Error> {
+    /// The next lists of as many subscriptions as go into one answer, without those whose list is `on_way`; whether something could
+    /// not be told just now.
+    pub(super) async fn collect(
+        &self,
+        channel: &Arc<Channel>,
+        on_way: &[(BoxKey, String)],
+    ) -> Result<(Vec<Found>, bool), Error> {
         let (subscriptions, most) = {
             let mut state = channel.state();
             let subscriptions = state.subscriptions.clone();
@@ -274,7 +281,8 @@ impl Notifications {
         };
         let mut found = Vec::new();
         let mut failed = false;
-        for (key, id) in subscriptions {
+        let waiting = subscriptions.into_iter();
+        for (key, id) in waiting.filter(|subscription| !on_way.contains(subscription)) {
             if found.len() >= most {
                 // It is asked again as soon as these are taken.
                 break;
@@ -327,9 +335,23 @@ impl Notifications {
 }
 
 /// The right to wait at a channel, until this is dropped or another poll comes.
-struct Turn<'a> {
+pub(super) struct Turn<'a> {
     channel: &'a Arc<Channel>,
-    token: CancellationToken,
+    pub(super) token: CancellationToken,
+}
+
+impl<'a> Turn<'a> {
+    /// The right of a connection to a channel: whoever had it before has it no more.
+    pub(super) fn take(channel: &'a Arc<Channel>) -> Self {
+        let token = CancellationToken::new();
+        let mut state = channel.state();
+        if let Some(older) = state.poll.replace(token.clone()) {
+            older.cancel();
+        }
+        state.record.begin_anew(now());
+        drop(state);
+        Self { channel, token }
+    }
 }
 
 impl Drop for Turn<'_> {

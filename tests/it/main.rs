@@ -37,3 +37,4 @@ mod support;
 mod surface;
 mod vanished;
 mod watching;
+mod web_sockets;
