@@ -21,6 +21,7 @@ mod layers;
 mod log;
 mod memory;
 mod metrics;
+mod mirror;
 mod objects;
 mod odd;
 mod openapi;
