@@ -4,11 +4,10 @@
 //!
 //! ```text
 //! main ─ serve  probe  demo                 (composition: may use anything)
-//! server  admin → rest → store → imap
-//!                  │       ├→ state
-//!                  └→ auth └→ message
-//! leaves for all: config · identity · task · tls · clock      nms: for rest, store, state      spool: for rest, store
-//! outbound: beside them, for who has to ask others
+//! server  admin → rest → notify → store → imap          rest also → store
+//!                  │        ├→ state ←┤
+//!                  └→ auth  └→ outbound └→ message
+//! leaves for all: config · identity · task · tls · clock      nms: for rest, notify, store, state      spool: for rest, store
 //! ```
 //!
 //! `imap` says *mailbox, message, keyword*; `nms` and `rest` say *folder, object, flag*; `store` is the

@@ -146,7 +146,7 @@ where
         }
     };
     let connection = builder.serve_connection(
-        TokioIo::new(Paced::new(stream, limits.send_timeout)),
+        TokioIo::new(Paced::new(stream, limits.send_timeout, given.clone())),
         service,
     );
     tokio::select! {

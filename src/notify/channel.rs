@@ -166,13 +166,18 @@ impl Record {
 
     /// Seconds it still lives without being used.
     pub(super) fn left(&self, now: i64) -> u64 {
-        u64::try_from(self.expires - now).map_or(0, |left| left.div_ceil(1000))
+        left(self.expires, now)
     }
 
     /// Its life begins anew.
     pub(super) fn begin_anew(&mut self, now: i64) {
         self.expires = now + milliseconds(self.lifetime);
     }
+}
+
+/// Seconds until a moment, both in milliseconds since 1970: all that is granted is said, and 0 of what is over alone.
+pub(super) fn left(until: i64, now: i64) -> u64 {
+    u64::try_from(until - now).map_or(0, |left| left.div_ceil(1000))
 }
 
 /// Seconds as milliseconds; what is granted is bounded.

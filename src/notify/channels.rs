@@ -62,8 +62,10 @@ impl Notifications {
         let record = Record::new(asked, channel_type, box_id, urls, lists, now());
         {
             let mut channels = self.channels();
+            let now = now();
             let own = channels.values().filter(|channel| channel.box_id == box_id);
-            let own: Vec<&Arc<Channel>> = own.collect();
+            // What is over is gone for clients, whenever it is tidied up.
+            let own: Vec<&Arc<Channel>> = own.filter(|channel| !channel.is_over(now)).collect();
             if let Some(correlator) = asked.correlator() {
                 let same = own.iter().find(|channel| {
                     let state = channel.state();
@@ -75,7 +77,7 @@ impl Notifications {
                         let member = "clientCorrelator".to_owned();
                         return Err(Error::Conflict(correlator.to_owned(), member));
                     }
-                    return Ok(state.record.shown(now()));
+                    return Ok(state.record.shown(now));
                 }
             }
             if own.len() >= self.settings.limits.channels_per_box {
@@ -235,6 +237,8 @@ impl Notifications {
         let mut waited = false;
         loop {
             let wait = channel.state().record.max_wait_time.unwrap_or(0);
+            // Within the time of the poll.
+            let wait = wait.min(self.settings.notifications.long_poll.saturating_sub(1));
             if wait > 0 && !waited && self.has_news(channel) {
                 waited = true;
                 // Contract §2.11: whatever comes meanwhile goes with it.

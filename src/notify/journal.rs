@@ -17,6 +17,9 @@ pub(super) type JournalId = [u8; 16];
 /// Entries that are kept after all subscriptions have read them, for who comes back with an older `restartToken`.
 const READ: usize = 1000;
 
+/// More than a process can have numbered that the state has not seen.
+const UNSEEN: u64 = 1 << 24;
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -70,8 +73,15 @@ impl Journal {
         Self::of(standing, Vec::new(), most)
     }
 
-    /// As it was kept.
-    pub(super) fn of(standing: Standing, entries: Vec<Entry>, most: usize) -> Self {
+    /// As an earlier process has kept it. That may have given out numbers which the state has not seen: those stand for what is found
+    /// out again, under other numbers.
+    pub(super) fn taken_up(standing: Standing, entries: Vec<Entry>, most: usize) -> Self {
+        let mut journal = Self::of(standing, entries, most);
+        journal.head += UNSEEN;
+        journal
+    }
+
+    fn of(standing: Standing, entries: Vec<Entry>, most: usize) -> Self {
         let mut journal = Self {
             id: standing.id,
             head: standing.head,
@@ -297,9 +307,25 @@ mod tests {
         journal.overflow();
         assert_eq!(told(&journal, 0), []);
         assert!(!journal.reaches(4) && journal.reaches(5));
-        let standing = journal.standing();
-        let again = Journal::of(standing, Vec::new(), 3);
-        assert_eq!(again.standing(), standing);
+    }
+
+    #[test]
+    fn a_number_that_was_lost_with_a_process_is_not_given_again() {
+        let mut journal = Journal::new(10);
+        let now = Instant::now();
+        journal.add(vec![object(1, 1, &[])], now);
+        let kept = (journal.standing(), journal.after(0).cloned().collect());
+        journal.add(vec![object(2, 1, &[])], now);
+        let lost = journal.head();
+        let mut again = Journal::taken_up(kept.0, kept.1, 10);
+        again.add(vec![object(3, 1, &[]), object(2, 1, &[])], now);
+        assert!(again.reaches(lost));
+        let told: Vec<u8> = again
+            .after(lost)
+            .map(|entry| entry.change.entity()[0])
+            .collect();
+        assert_eq!(told, [3, 2]);
+        assert_eq!(again.after(0).count(), 3);
     }
 
     #[test]

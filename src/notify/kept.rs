@@ -244,7 +244,7 @@ impl Notifications {
             );
             return;
         };
-        let journal = Journal::of(note.standing, entries, self.settings.limits.queue);
+        let journal = Journal::taken_up(note.standing, entries, self.settings.limits.queue);
         let desk = Arc::new(Desk::new(key.clone(), note.login, journal));
         for record in subscriptions {
             if let Some(subscription) = self.taken_up(&desk, record) {

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    channel::Channel,
+    channel::{Channel, left},
     journal::{Entry, Journal},
     token::Token,
 };
@@ -250,10 +250,9 @@ impl Subscription {
     /// As its GET shows it.
     pub(super) fn shown(&self, token: String, now: i64) -> nms::Subscription {
         let record = &self.record;
-        let left = (record.expires - now).max(0) / 1000;
         nms::Subscription {
             callback_reference: record.callback.clone(),
-            duration: u64::try_from(left).unwrap_or(0),
+            duration: left(record.expires, now),
             filter: record.filter.clone(),
             client_correlator: record.client_correlator.clone(),
             resource_url: record.urls.subscription(&record.id),

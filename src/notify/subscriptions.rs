@@ -116,7 +116,7 @@ impl Notifications {
             if let Some(known) = inner.correlated(&asked, &desk.seal)? {
                 return Ok(known);
             }
-            if inner.subscriptions.len() >= self.settings.limits.subscriptions_per_box {
+            if inner.alive(now()).count() >= self.settings.limits.subscriptions_per_box {
                 return Err(Error::TooMany("TooManySubscriptions"));
             }
             inner.account = Some(subscriber.account.clone());
@@ -409,6 +409,12 @@ fn close_unused(
 }
 
 impl Inner {
+    /// Subscriptions whose time is not over; the others are gone for clients, whenever they are tidied up.
+    fn alive(&self, now: i64) -> impl Iterator<Item = &Subscription> {
+        let all = self.subscriptions.values();
+        all.filter(move |subscription| subscription.record.expires > now)
+    }
+
     /// What was subscribed under the same correlator.
     fn correlated(
         &mut self,
@@ -418,8 +424,8 @@ impl Inner {
         let Some(correlator) = asked.correlator() else {
             return Ok(None);
         };
-        let mut known = self.subscriptions.values();
-        let known = known
+        let known = self
+            .alive(now())
             .find(|known| known.record.client_correlator.as_deref() == Some(correlator))
             .map(|known| (known.record.id.clone(), known.record.asked));
         let Some((id, known)) = known else {

@@ -117,6 +117,7 @@ impl Watcher {
                     return account;
                 }
                 Err(store::Error::Unauthenticated) => self.until_somebody_comes().await,
+                Err(store::Error::Busy) => debug!("no connection is free to watch a box"),
                 Err(error) => warn!(%error, "a box cannot be opened just now"),
             }
             tokio::select! {

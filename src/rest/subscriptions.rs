@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     nms::{NewSubscription, SubscriptionList, SubscriptionUpdate},
-    notify::Subscriber,
+    notify::{Error, Subscriber},
 };
 
 type Answer = Result<Response<Body>, Failure>;
@@ -38,7 +38,14 @@ pub(super) async fn all(call: Call) -> Answer {
 pub(super) async fn one(call: Call, id: String) -> Answer {
     let subscriber = call.subscriber();
     let notifications = &call.notifications;
-    let linked = |failure: Failure| failure.linked("NmsSubscription", &call.urls.subscription(&id));
+    let refused = |error: Error| {
+        let unknown = matches!(error, Error::NotFound);
+        let failure = Failure::from(error);
+        if !unknown {
+            return failure;
+        }
+        failure.linked("NmsSubscription", &call.urls.subscription(&id))
+    };
     let subscription = match call.method {
         Method::POST => {
             let asked: SubscriptionUpdate = call.read("nmsSubscriptionUpdate")?;
@@ -47,13 +54,11 @@ pub(super) async fn one(call: Call, id: String) -> Answer {
         }
         Method::DELETE => {
             let ended = notifications.unsubscribe(&subscriber, &id).await;
-            return ended
-                .map(|()| no_content())
-                .map_err(|error| linked(error.into()));
+            return ended.map(|()| no_content()).map_err(refused);
         }
         _ => notifications.subscription(&subscriber, &id),
     };
-    let subscription = subscription.map_err(|error| linked(error.into()))?;
+    let subscription = subscription.map_err(refused)?;
     Ok(call.answer(StatusCode::OK, "nmsSubscription", &subscription))
 }
 

@@ -1,4 +1,5 @@
-//! A connection whose client must take what is sent to it.
+//! A connection whose client must take what is sent to it, and whose end is heard of: hyper says nothing of a reset between two
+//! requests.
 
 use std::{
     future::Future,
@@ -13,6 +14,8 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+use crate::rest::Connection;
+
 /// A connection whose writes must get on.
 pub(super) struct Paced<I> {
     io: I,
@@ -20,14 +23,17 @@ pub(super) struct Paced<I> {
     most: Duration,
     /// Runs while a write waits for the client.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// The answers that go out on it.
+    given: Connection,
 }
 
 impl<I> Paced<I> {
-    pub(super) fn new(io: I, most: Duration) -> Self {
+    pub(super) fn new(io: I, most: Duration, given: Connection) -> Self {
         Self {
             io,
             most,
             stalled: None,
+            given,
         }
     }
 
@@ -55,7 +61,15 @@ impl<I: AsyncRead + Unpin> AsyncRead for Paced<I> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_read(context, buffer)
+        let this = self.get_mut();
+        let progress = Pin::new(&mut this.io).poll_read(context, buffer);
+        // A client that hangs up with something unread resets. One that only leaves out TLS's own farewell has read all.
+        if let Poll::Ready(Err(error)) = &progress
+            && error.kind() == io::ErrorKind::ConnectionReset
+        {
+            this.given.failed();
+        }
+        progress
     }
 }
 

@@ -30,9 +30,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("auth", LEAVES),
     ("outbound", LEAVES),
     (
+        "notify",
+        &[
+            "store", "state", "nms", "outbound", "config", "identity", "task", "tls", "clock",
+        ],
+    ),
+    (
         "rest",
         &[
-            "store", "nms", "auth", "spool", "config", "identity", "task", "tls", "clock",
+            "notify", "store", "nms", "auth", "spool", "config", "identity", "task", "tls", "clock",
         ],
     ),
     (
@@ -56,7 +62,7 @@ const LEAVES: &[&str] = &["config", "identity", "task", "tls", "clock"];
 /// The rooms that put the others together.
 const EVERY_ROOM: &[&str] = &[
     "nms", "message", "identity", "clock", "task", "tls", "config", "imap", "state", "store",
-    "auth", "rest", "server", "spool", "outbound", "admin", "serve", "probe", "demo",
+    "auth", "rest", "server", "spool", "outbound", "notify", "admin", "serve", "probe", "demo",
 ];
 
 /// Crates that are kept in the rooms named; all others may not mention them.

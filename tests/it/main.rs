@@ -22,6 +22,7 @@ mod log;
 mod memory;
 mod metrics;
 mod mirror;
+mod notifications;
 mod objects;
 mod odd;
 mod openapi;

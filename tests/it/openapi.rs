@@ -319,8 +319,9 @@ fn what_any_request_can_meet_is_described_everywhere() {
         if !path.ends_with("/payload") && !path.contains("/payloadParts/") {
             expected.push("406");
         }
-        // Contract §11.1 row 5: the body of one flag means nothing.
-        if operation.get("requestBody").is_some() && !path.contains("/flags/") {
+        // Contract §11.1 rows 5 and 6: the body of one flag, and of a poll, means nothing.
+        let any_body = path.contains("/flags/") || path.ends_with("/notifications");
+        if operation.get("requestBody").is_some() && !any_body {
             expected.push("415");
         }
         for status in expected {

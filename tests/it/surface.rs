@@ -3,6 +3,7 @@
 
 mod bases;
 mod bulk;
+mod channels;
 mod creation;
 mod folders;
 mod objects;
@@ -10,11 +11,12 @@ mod refusals;
 mod relocation;
 mod scene;
 mod search;
+mod subscriptions;
 mod twin;
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use cpm_bridge::rest::SURFACE;
+use cpm_bridge::rest::{CHANNEL_SURFACE, SURFACE};
 
 use self::scene::{Ask, Scene};
 use crate::support::xml::assert_valid;
@@ -49,6 +51,18 @@ const ASKED: &[(&str, &str, &str, &[Ask])] = &[
     ("DELETE", "/folders/{folder}", "delete_folder", folders::DELETE_FOLDER),
     ("GET", "/folders/{folder}/folderName", "get_folder_name", folders::GET_FOLDER_NAME),
     ("PUT", "/folders/{folder}/folderName", "put_folder_name", folders::PUT_FOLDER_NAME),
+    ("GET", "/subscriptions", "get_subscriptions", subscriptions::GET_SUBSCRIPTIONS),
+    ("POST", "/subscriptions", "post_subscriptions", subscriptions::POST_SUBSCRIPTIONS),
+    ("GET", "/subscriptions/{subscription}", "get_subscription", subscriptions::GET_SUBSCRIPTION),
+    ("POST", "/subscriptions/{subscription}", "post_subscription", subscriptions::POST_SUBSCRIPTION),
+    ("DELETE", "/subscriptions/{subscription}", "delete_subscription", subscriptions::DELETE_SUBSCRIPTION),
+    ("GET", "/channels", "get_channels", channels::GET_CHANNELS),
+    ("POST", "/channels", "post_channels", channels::POST_CHANNELS),
+    ("GET", "/channels/{channel}", "get_channel", channels::GET_CHANNEL),
+    ("DELETE", "/channels/{channel}", "delete_channel", channels::DELETE_CHANNEL),
+    ("GET", "/channels/{channel}/channelLifetime", "get_channel_lifetime", channels::GET_LIFETIME),
+    ("PUT", "/channels/{channel}/channelLifetime", "put_channel_lifetime", channels::PUT_LIFETIME),
+    ("POST", "/channels/{channel}/notifications", "post_notifications", channels::POST_NOTIFICATIONS),
 ];
 
 pub(crate) type Pairs = BTreeSet<(String, String)>;
@@ -75,13 +89,13 @@ pub(crate) fn pair(method: &str, path: &str) -> (String, String) {
 
 /// All there is.
 pub(crate) fn surface() -> Pairs {
-    let resources = SURFACE.iter();
+    let resources = SURFACE.iter().chain(&CHANNEL_SURFACE);
     resources
         .flat_map(|(path, _, _, methods)| methods.iter().map(|method| pair(method, path)))
         .collect()
 }
 
-/// The NMS table of the README: the methods of the rows that say "yes", and of those that do not.
+/// The table of resources in the README: the methods of the rows that say "yes", and of those that do not.
 fn readme() -> (Pairs, Pairs) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let text = fs::read_to_string(file).unwrap();
@@ -92,7 +106,7 @@ fn readme() -> (Pairs, Pairs) {
             continue;
         };
         let path = resource.trim_matches('`');
-        if !path.starts_with('/') || path.starts_with("/notificationchannel") {
+        if !path.starts_with('/') {
             continue;
         }
         for method in methods.split(", ") {
@@ -127,7 +141,7 @@ fn every_method_of_every_resource_is_asked_for() {
 #[tokio::test]
 async fn every_resource_answers_as_it_did_when_it_was_held_against_the_contract() {
     for (method, path, name, asks) in ASKED {
-        let mut scene = Scene::new(name).await;
+        let mut scene = Scene::at(path, name).await;
         let (mut text, mut good) = (Vec::new(), 0);
         for ask in *asks {
             let (status, exchange) = scene.ask(method, ask).await;
@@ -144,8 +158,8 @@ async fn every_resource_answers_as_it_did_when_it_was_held_against_the_contract(
 #[tokio::test]
 async fn every_resource_says_in_xml_what_it_says_in_json() {
     for (method, path, name, asks) in ASKED {
-        let mut scene = Scene::new(name).await;
-        let mut other = Scene::new(&format!("{name}.xml")).await;
+        let mut scene = Scene::at(path, name).await;
+        let mut other = Scene::at(path, &format!("{name}.xml")).await;
         let (mut text, mut documents) = (Vec::new(), Vec::new());
         for ask in *asks {
             let (in_json, _) = scene.exchange(method, ask).await;

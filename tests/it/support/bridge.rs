@@ -47,10 +47,17 @@ impl Bridge {
         }
     }
 
-    /// The target of a resource of the account's box, such as `folders/operations/search`.
+    /// The target of a resource of the account's box, such as `folders/operations/search`; those of channels begin with
+    /// `channels`.
     pub(crate) fn target(&self, resource: &str) -> String {
         let box_id = self.account.box_id().replace('+', "%2B");
-        format!("/nms/v1/cpm/{box_id}/{resource}")
+        let of_channels = resource.starts_with("channels");
+        let api = if of_channels {
+            "notificationchannel/v1"
+        } else {
+            "nms/v1/cpm"
+        };
+        format!("/{api}/{box_id}/{resource}")
     }
 
     /// GET of a resource of the box.

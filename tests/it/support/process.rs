@@ -14,6 +14,7 @@ use super::{dovecot::Account, http::Client};
 pub(crate) struct Process {
     child: Child,
     http: SocketAddr,
+    admin: SocketAddr,
     log: Arc<Mutex<String>>,
     reading: Option<JoinHandle<()>>,
     _directory: tempfile::TempDir,
@@ -46,12 +47,15 @@ impl Process {
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut log = String::new();
-        let http = loop {
+        let (http, admin) = loop {
             let line = lines.next().unwrap_or_else(|| panic!("it ended: {log}"));
             log += &(line.unwrap() + "\n");
-            let address = log.split("http=").nth(1);
-            if let Some(address) = address.and_then(|rest| rest.split_whitespace().next()) {
-                break address.parse().unwrap();
+            let address = |name: &str| {
+                let address = log.split(name).nth(1)?.split_whitespace().next()?;
+                Some(address.parse().unwrap())
+            };
+            if let (Some(http), Some(admin)) = (address("http="), address("admin=")) {
+                break (http, admin);
             }
         };
         let log = Arc::new(Mutex::new(log));
@@ -65,6 +69,7 @@ impl Process {
         Self {
             child,
             http,
+            admin,
             log,
             reading: Some(reading),
             _directory: directory,
@@ -76,10 +81,25 @@ impl Process {
         Client::new(self.http).basic(&account.login, "secret")
     }
 
+    /// What `/metrics` says.
+    pub(crate) async fn metrics(&self) -> String {
+        let answer = Client::new(self.admin).get("/metrics").await;
+        answer.text().to_owned()
+    }
+
     /// The most memory that was resident at any time, in bytes.
     pub(crate) fn peak_memory(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    /// The memory that is resident now, in bytes.
+    pub(crate) fn resident_memory(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    fn memory(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let line = status.lines().find(|line| line.starts_with(name));
         let kibibytes = line.and_then(|line| line.split_whitespace().nth(1));
         kibibytes.unwrap().parse::<u64>().unwrap() * 1024
     }

@@ -1,6 +1,6 @@
 //! A box to ask about, with a name for everything in it, so that what is asked and answered reads the same in every run.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::twin::{self, Twin};
 use crate::{
@@ -32,10 +32,21 @@ const OBJECTS: [(&str, &[&str]); 2] = [
 const LINE: usize = 160;
 /// Headers of an answer that say nothing of its own.
 const EVERYWHERE: [&str; 4] = ["date", "connection", "x-request-id", "content-length"];
-/// Members whose value is another in every run.
+/// Members that are another number in every run.
 const CHANGING: [&str; 1] = ["lastModSeq"];
+/// Members that are seconds which are running out.
+const RUNNING: [&str; 2] = ["duration", "channelLifetime"];
+/// The member that says where a box stands.
+const TOKEN: &str = "restartToken";
 /// Members that are URLs.
-const URLS: [&str; 4] = ["resourceURL", "parentFolder", "payloadURL", "href"];
+const URLS: [&str; 6] = [
+    "resourceURL",
+    "parentFolder",
+    "payloadURL",
+    "href",
+    "channelURL",
+    "callbackURL",
+];
 
 /// One request and what it is about. Names in braces stand for ids.
 #[derive(Debug, Clone, Copy)]
@@ -98,7 +109,10 @@ impl Scene {
             .message("Albums/&AMk-t&AOk- &- co/deep", "f09-chat-textplain.eml")
             .folder("Empty")
             .folder("Default/tel:+15550101")
-            .setting("[limits]\nbody = 4096\nbulk = 6")
+            .setting(
+                "[limits]\nbody = 4096\nbulk = 6\nchannels_per_box = 5\nsubscriptions_per_box = 5",
+            )
+            .setting("[notifications]\nlong_poll = 1")
             .start()
             .await;
         // \Recent is for the first that selects: not for the answers.
@@ -124,11 +138,55 @@ impl Scene {
         scene
     }
 
+    /// The same for what is asked at this path: where it is about notifications there are a channel and a subscription, and for who
+    /// polls there is something to be told.
+    pub(super) async fn at(path: &str, test: &str) -> Self {
+        let mut scene = Self::new(test).await;
+        if ["/channels", "/subscriptions"]
+            .iter()
+            .any(|of| path.starts_with(of))
+        {
+            scene.subscribe().await;
+        }
+        if path.ends_with("/notifications") {
+            let flag = scene.filled("objects/{sms}/flags/kept");
+            let set = json!({"empty": null});
+            scene.bridge.put(&flag, &set).await.expect(201);
+        }
+        scene
+    }
+
+    /// `{channel}`, and `{subscription}` with its `{token}`.
+    pub(super) async fn subscribe(&mut self) {
+        let channel = json!({"notificationChannel": {
+            "clientCorrelator": "first", "applicationTag": "rcs", "channelType": "LongPolling", "channelLifetime": 7200,
+            "channelData": {"maxNotifications": 1},
+        }});
+        let made = self.bridge.post("channels", &channel).await.expect(201);
+        self.rename("channel", &id(made.header("location").unwrap()));
+        let subscription = json!({"nmsSubscription": {
+            "callbackReference": {
+                "notifyURL": made.json()["notificationChannel"]["callbackURL"],
+                "callbackData": "d7", "notificationFormat": "JSON",
+            },
+            "duration": 3600, "clientCorrelator": "first",
+        }});
+        let made = self
+            .bridge
+            .post("subscriptions", &subscription)
+            .await
+            .expect(201);
+        self.rename("subscription", &id(made.header("location").unwrap()));
+        let token = made.json()["nmsSubscription"][TOKEN].clone();
+        self.rename("token", token.as_str().unwrap());
+    }
+
     /// A box in which nothing has a name yet.
     pub(super) async fn of(bridge: Bridge) -> Self {
         let names = [
             ("host", bridge.client.address().to_string()),
             ("B", Self::box_url(&bridge)),
+            ("N", Self::channels_url(&bridge)),
             ("number", bridge.account.login[1..].to_owned()),
         ];
         let names = names.map(|(name, value)| (name.to_owned(), value));
@@ -146,6 +204,13 @@ impl Scene {
         format!("http://{}{target}", bridge.client.address())
     }
 
+    /// The same for its channels.
+    fn channels_url(bridge: &Bridge) -> String {
+        let target = bridge.target("channels");
+        let target = target.trim_end_matches("/channels");
+        format!("http://{}{target}", bridge.client.address())
+    }
+
     /// Puts what they stand for in place of names.
     pub(super) fn filled(&self, text: &str) -> String {
         self.names
@@ -160,8 +225,9 @@ impl Scene {
         let replace = |text: String, (name, value): &(String, String)| {
             text.replace(value.as_str(), &format!("{{{name}}}"))
         };
-        // The box's URL holds the host and the number.
+        // Both hold the host and the number.
         let text = text.replace(&self.filled("{B}"), "{B}");
+        let text = text.replace(&self.filled("{N}"), "{N}");
         self.names.iter().fold(text, replace)
     }
 
@@ -262,7 +328,7 @@ impl Scene {
         } else {
             return None;
         };
-        steady_element(&mut element);
+        self.steady_element(&mut element);
         Some(self.named(&element.laid_out("")))
     }
 
@@ -280,7 +346,7 @@ impl Scene {
             }
         }
         if json && !answer.body.is_empty() {
-            let named = self.named(&steady(answer.json()).to_string());
+            let named = self.named(&self.steady(answer.json()).to_string());
             text += &laid_out(&serde_json::from_str(&named).unwrap(), "");
         } else if is_xml(answer) {
             text += &self.element(answer).unwrap();
@@ -290,6 +356,55 @@ impl Scene {
             text += &format!("({} bytes)", answer.body.len());
         }
         text.trim_end().to_owned() + "\n"
+    }
+
+    /// A document without what is another in every run.
+    fn steady_element(&self, element: &mut Element) {
+        let name = element.name.clone();
+        if CHANGING.contains(&name.as_str()) {
+            let number: u64 = element.text.parse().unwrap();
+            assert!(number > 0, "{element:?}");
+            element.text = format!("[{name}]");
+        } else if RUNNING.contains(&name.as_str()) {
+            element.text = steady_seconds(element.text.parse().unwrap()).to_string();
+        } else if name == TOKEN {
+            element.text = self.steady_token(&element.text);
+        }
+        for child in &mut element.children {
+            self.steady_element(child);
+        }
+    }
+
+    /// A document without what is another in every run.
+    fn steady(&self, mut value: Value) -> Value {
+        for (name, member) in value.as_object_mut().into_iter().flatten() {
+            *member = if CHANGING.contains(&name.as_str()) {
+                assert!(member.as_u64().is_some_and(|number| number > 0), "{member}");
+                Value::String(format!("[{name}]"))
+            } else if let Some(seconds) =
+                member.as_u64().filter(|_| RUNNING.contains(&name.as_str()))
+            {
+                Value::from(steady_seconds(seconds))
+            } else if let Some(token) = member.as_str().filter(|_| name == TOKEN) {
+                Value::String(self.steady_token(token))
+            } else {
+                self.steady(member.take())
+            };
+        }
+        for member in value.as_array_mut().into_iter().flatten() {
+            *member = self.steady(member.take());
+        }
+        value
+    }
+
+    /// One that has a name stays: it says that it came back.
+    fn steady_token(&self, token: &str) -> String {
+        assert!(!token.is_empty() && token.len() < 4096);
+        if self.names.iter().any(|(_, known)| known == token) {
+            token.to_owned()
+        } else {
+            format!("[{TOKEN}]")
+        }
     }
 
     /// What holds for every answer by itself.
@@ -322,7 +437,8 @@ impl Scene {
     }
 
     fn check_url(&self, url: &str) {
-        let path = url.strip_prefix(&self.filled("{B}/"));
+        let mut bases = ["{B}/", "{N}/"].into_iter();
+        let path = bases.find_map(|base| url.strip_prefix(&self.filled(base)));
         let path = path.unwrap_or_else(|| panic!("{url} is not below the box"));
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/%".contains(&byte);
         assert!(path.bytes().all(plain), "{url}");
@@ -355,6 +471,16 @@ impl Scene {
         {
             let new = id(location);
             self.rename("new", &new);
+        }
+        if answer.status == 201
+            && let Some(location) = answer.header("location")
+            && ["/channels/", "/subscriptions/"]
+                .iter()
+                .any(|of| location.contains(of))
+            && !self.names.iter().any(|(_, known)| *known == id(location))
+        {
+            let name = format!("new{}", self.names.len());
+            self.rename(&name, &id(location));
         }
     }
 
@@ -406,30 +532,9 @@ fn in_json(answer: &Answer) -> Answer {
     }
 }
 
-/// A document without what is another in every run.
-fn steady_element(element: &mut Element) {
-    if CHANGING.contains(&element.name.as_str()) {
-        let number: u64 = element.text.parse().unwrap();
-        assert!(number > 0, "{element:?}");
-        element.text = format!("[{}]", element.name);
-    }
-    element.children.iter_mut().for_each(steady_element);
-}
-
-/// A document without what is another in every run.
-fn steady(mut value: Value) -> Value {
-    for (name, member) in value.as_object_mut().into_iter().flatten() {
-        *member = if CHANGING.contains(&name.as_str()) {
-            assert!(member.as_u64().is_some_and(|number| number > 0), "{member}");
-            Value::String(format!("[{name}]"))
-        } else {
-            steady(member.take())
-        };
-    }
-    for member in value.as_array_mut().into_iter().flatten() {
-        *member = steady(member.take());
-    }
-    value
+/// Seconds of which some may have passed, in hundreds.
+fn steady_seconds(seconds: u64) -> u64 {
+    seconds.next_multiple_of(100)
 }
 
 /// The value of a header that is another in every run without what changes: how many pieces a tag has stays.

@@ -6,7 +6,7 @@ use super::scene::Ask;
 use crate::support::xml::{Element, LISTS, SCHEMA_INSTANCE, is_allowed, prefixed};
 
 /// Roots of what resources are sent, by the end of their path (contract §1.2).
-const ROOTS: [(&str, &str); 12] = [
+const ROOTS: [(&str, &str); 18] = [
     ("objects", "object"),
     ("bulkCreation", "objectList"),
     ("flags", "flagList"),
@@ -19,9 +19,28 @@ const ROOTS: [(&str, &str); 12] = [
     ("folderName", "name"),
     ("copyToFolder", "targetSourceRef"),
     ("moveToFolder", "targetSourceRef"),
+    ("channels", "notificationChannel"),
+    ("channelLifetime", "notificationChannelLifetime"),
+    ("notifications", "longPollingRequestParameters"),
+    ("subscriptions", "nmsSubscription"),
+    ("subscriptions/{subscription}", "nmsSubscriptionUpdate"),
+    ("subscriptions/none", "nmsSubscriptionUpdate"),
 ];
 /// Members of which numbers and truth values are taken; of others they are as wrong as an element would be.
-const SCALARS: [&str; 4] = ["value", "maxEntries", "nonRecursiveScope", "lastModSeq"];
+const SCALARS: [&str; 10] = [
+    "value",
+    "maxEntries",
+    "nonRecursiveScope",
+    "lastModSeq",
+    "duration",
+    "index",
+    "channelLifetime",
+    "maxNotifications",
+    "maxWaitTime",
+    "pollingEnabled",
+];
+/// Roots that are sent to say nothing.
+const NOTHING: [&str; 2] = ["empty", "longPollingRequestParameters"];
 /// What introduces a document in a form.
 const IN_FORM: &str = "Content-Type: application/json\r\n\r\n";
 
@@ -78,7 +97,7 @@ fn document(ask: &Ask, body: &str) -> Option<String> {
     let content = match &value {
         Value::Object(members) => members.get(root).unwrap_or(&value),
         Value::String(_) if root == "name" => &value,
-        _ if root == "empty" => &Value::Null,
+        _ if NOTHING.contains(&root) => &Value::Null,
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
             return None;
         }
@@ -94,7 +113,7 @@ fn document(ask: &Ask, body: &str) -> Option<String> {
 /// Puts a value into an element that is there for it.
 fn fill(element: &mut Element, name: &str, value: &Value) -> Option<()> {
     match value {
-        Value::Null if name == "empty" => {}
+        Value::Null if NOTHING.contains(&name) => {}
         Value::Null => {
             let nil = [("xmlns:xsi", SCHEMA_INSTANCE), ("xsi:nil", "true")];
             element.attributes = nil

@@ -3,10 +3,21 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::Instant,
+};
 
 use super::{Subscriber, flags};
-use crate::support::{bridge::Bridge, courier, witness::Witness};
+use crate::support::{
+    bridge::Bridge,
+    courier,
+    dovecot::{self, Account},
+    http::Client,
+    process::Process,
+    witness::Witness,
+};
 
 const ROUNDS: usize = 200;
 
@@ -109,4 +120,99 @@ async fn changes_of_others_on_dovecot() {
         times.push(told.saturating_duration_since(pushed));
     }
     report("a change of another client, Dovecot, after its push", times);
+}
+
+/// Channels of a box, as paths of their notifications; their callback URLs.
+async fn channels(client: &Client, account: &Account, count: usize) -> Vec<(String, String)> {
+    let box_id = account.box_id().replace('+', "%2B");
+    let path = format!("/notificationchannel/v1/{box_id}/channels");
+    let asked = json!({"notificationChannel": {"channelType": "LongPolling"}});
+    let mut channels = Vec::new();
+    for _ in 0..count {
+        let channel = client.post(&path, &asked).await.expect(201).json();
+        let channel = &channel["notificationChannel"];
+        let url = channel["channelData"]["channelURL"].as_str().unwrap();
+        let (_, rest) = url.split_once("/notificationchannel").unwrap();
+        let callback = channel["callbackURL"].as_str().unwrap().to_owned();
+        channels.push((format!("/notificationchannel{rest}"), callback));
+    }
+    channels
+}
+
+/// A poll that waits on a connection of its own.
+async fn park(client: &Client, path: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(client.address()).await.unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: {}\r\nContent-Length: 0\r\n\r\n",
+        client.authorization().unwrap()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+async fn parked(process: &Process) -> f64 {
+    let metrics = process.metrics().await;
+    let line = metrics
+        .lines()
+        .find(|line| line.starts_with("long_polls_parked"));
+    line.map_or(0.0, |line| {
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures"]
+async fn ten_thousand_polls_wait() {
+    const BOXES: usize = 313;
+    const EACH: usize = 32;
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    let accounts: Vec<Account> = (0..BOXES)
+        .map(|number| dovecot::account(&format!("parked-{number}")))
+        .collect();
+    let process = Process::start(
+        accounts[0].imap,
+        "[limits]\nconnections = 20000\n[notifications]\nlong_poll = 300\n",
+    );
+    let mut all = Vec::new();
+    for account in &accounts {
+        let client = process.client(account);
+        for channel in channels(&client, account, EACH).await {
+            all.push((client.clone(), channel));
+        }
+    }
+    let client = process.client(&accounts[0]);
+    let box_id = accounts[0].box_id().replace('+', "%2B");
+    let asked = json!({"nmsSubscription": {"callbackReference": {"notifyURL": all[0].1.1}}});
+    client
+        .post(&format!("/nms/v1/cpm/{box_id}/subscriptions"), &asked)
+        .await
+        .expect(201);
+    let before = process.resident_memory();
+    let mut waiting = Vec::new();
+    for (client, (path, _)) in &all[1..] {
+        waiting.push(park(client, path).await);
+    }
+    while parked(&process).await < waiting.len() as f64 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let each = (process.resident_memory() - before) / waiting.len() as u64;
+    println!("{} polls wait, {each} bytes each", waiting.len());
+    let mut witness = accounts[0].witness().await;
+    let mut times = Vec::new();
+    for _ in 0..30 {
+        let mut poll = park(&client, &all[0].1.0).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        witness
+            .append("INBOX", b"Subject: x\r\n\r\nx\r\n", "", None)
+            .await;
+        let appended = Instant::now();
+        let mut answer = vec![0; 4096];
+        let read = poll.read(&mut answer).await.unwrap();
+        assert!(read > 0);
+        times.push(appended.elapsed());
+    }
+    report(
+        "with all of them, from an APPEND (Dovecot takes 0.5 s) to its poll",
+        times,
+    );
 }
