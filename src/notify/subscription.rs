@@ -53,8 +53,8 @@ pub(super) struct Record {
     pub(super) resets: bool,
     /// The list that is on its way; what has been taken is not.
     pub(super) outstanding: Option<List>,
-    /// The last picture of the box in a token of this subscription.
-    pub(super) picture: Option<Vec<u8>>,
+    /// The last picture of the box in a token of this subscription, and the number of the journal that it was made at.
+    pub(super) picture: Option<(u64, Vec<u8>)>,
 }
 
 /// A list of events with its index: it is never another.
@@ -232,12 +232,17 @@ impl Subscription {
             return replays.clone();
         }
         if self.record.read == journal.head() {
-            self.record.picture = picture.map(<[u8]>::to_vec);
+            self.record.picture = picture.map(|picture| (journal.head(), picture.to_vec()));
         }
+        // An older picture stands where it was made: what was told since would not be missed when it is gone.
+        let (number, picture) = match self.record.picture.clone() {
+            Some((number, picture)) => (number, Some(picture)),
+            None => (self.record.read, None),
+        };
         let token = Token {
             journal: journal.id,
-            number: self.record.read,
-            picture: self.record.picture.clone(),
+            number,
+            picture,
         };
         token.write(seal)
     }
@@ -276,5 +281,51 @@ impl List {
                 href: record.urls.subscription(&record.id),
             }],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::store::Gone;
+
+    fn changed(journal: &mut Journal) {
+        let id = journal.head().to_be_bytes().to_vec();
+        let gone = Gone {
+            id,
+            last_mod_seq: 1,
+            correlation_id: None,
+            correlation_tag: None,
+        };
+        journal.add(vec![Change::ObjectGone(gone)], Instant::now());
+    }
+
+    #[test]
+    fn a_token_stands_where_its_picture_was_made() {
+        let seal = Seal::new("cpm", "tel:+1");
+        let mut journal = Journal::new(10);
+        let urls = Urls::new("http://x", "cpm", "tel:+1");
+        let record = serde_json::json!({
+            "id": "s", "store": "cpm", "box_id": "tel:+1", "urls": urls,
+            "callback": {"notifyURL": "http://x"}, "format": "JSON", "channel": null, "filter": null,
+            "client_correlator": null, "asked": 0, "expires": 0, "index": 1, "read": 0, "live": 0,
+            "replays": null, "resets": false, "outstanding": null, "picture": null,
+        });
+        let record = serde_json::from_value(record).unwrap();
+        let mut subscription = Subscription::new(record, None, Some(VecDeque::new()), None);
+        let mut stands = |read, journal: &Journal, picture: &[u8]| {
+            subscription.record.read = read;
+            let token = subscription.token(journal, Some(picture), &seal);
+            let token = Token::read(&token, &seal).unwrap();
+            (token.number, token.picture.unwrap())
+        };
+        assert_eq!(stands(0, &journal, b"first"), (0, b"first".to_vec()));
+        changed(&mut journal);
+        changed(&mut journal);
+        // What has been read since is told again rather than forgotten.
+        assert_eq!(stands(1, &journal, b"second"), (0, b"first".to_vec()));
+        assert_eq!(stands(2, &journal, b"second"), (2, b"second".to_vec()));
     }
 }

@@ -46,7 +46,7 @@ struct Start {
     backlog: VecDeque<Change>,
     replays: Option<String>,
     resets: bool,
-    picture: Option<Vec<u8>>,
+    picture: Option<(u64, Vec<u8>)>,
 }
 
 impl Subscriber {
@@ -326,7 +326,7 @@ impl Notifications {
                     backlog: VecDeque::new(),
                     replays: None,
                     resets: false,
-                    picture: token.picture,
+                    picture: token.picture.map(|picture| (token.number, picture)),
                 });
             }
             inner.journal.head()

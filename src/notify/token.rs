@@ -18,7 +18,7 @@ const VERSION: u8 = 1;
 pub(super) struct Token {
     pub(super) journal: JournalId,
     pub(super) number: u64,
-    /// The box as it was no later than at that number.
+    /// The box as it was at that number.
     pub(super) picture: Option<Vec<u8>>,
 }
 

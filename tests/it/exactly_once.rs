@@ -3,7 +3,7 @@
 mod cuts;
 mod kills;
 mod late;
-mod load;
+pub(crate) mod load;
 mod memory;
-mod numbers;
+pub(crate) mod numbers;
 mod upload;

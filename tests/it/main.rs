@@ -21,6 +21,7 @@ mod layers;
 mod log;
 mod memory;
 mod metrics;
+mod mirror;
 mod notifications;
 mod objects;
 mod odd;

@@ -26,11 +26,11 @@ use crate::support::{
 const MANY: usize = 1000;
 
 /// A box as the service opens it.
-struct Opened {
-    account: Account,
-    urls: Urls,
+pub(crate) struct Opened {
+    pub(crate) account: Account,
+    pub(crate) urls: Urls,
     imap: SocketAddr,
-    login: String,
+    pub(crate) login: String,
 }
 
 impl Opened {
@@ -71,17 +71,17 @@ impl Opened {
         }
     }
 
-    async fn in_memory(imap: SocketAddr, login: &str) -> Self {
+    pub(crate) async fn in_memory(imap: SocketAddr, login: &str) -> Self {
         let state = Arc::new(MemoryState::new());
         Self::new(imap, login, DeletedObjects::Show, state).await
     }
 
-    async fn witness(&self) -> Witness {
+    pub(crate) async fn witness(&self) -> Witness {
         Witness::login(self.imap, &self.login).await
     }
 
     /// URLs of the objects of a folder, newest first.
-    async fn objects(&self, path: &str) -> Vec<String> {
+    pub(crate) async fn objects(&self, path: &str) -> Vec<String> {
         let id = self.folder_id(path).await;
         let query = FolderQuery {
             list: ListFilter::Objects,
@@ -119,7 +119,7 @@ impl Opened {
         assert!(items.await.unwrap().iter().all(Result::is_ok));
     }
 
-    async fn folder_id(&self, path: &str) -> String {
+    pub(crate) async fn folder_id(&self, path: &str) -> String {
         let paths = [path.to_owned()];
         let found = self.account.folders_by_path(&self.urls, &paths);
         let reference = found.await.unwrap().remove(0).unwrap();

@@ -13,7 +13,7 @@ use super::{
     picture::{Pictured, Place},
 };
 use crate::{
-    imap::{Rings, UidSet, response::MailboxStatus},
+    imap::{Expected, Rings, UidSet, response::MailboxStatus},
     store::{
         Account, Error,
         census::Census,
@@ -26,6 +26,8 @@ use crate::{
 /// How long it is waited before a folder that is missing is believed to be gone: in the middle of a RENAME a mailbox may be listed
 /// under neither name.
 const RENAMED: Duration = Duration::from_millis(50);
+/// Changes of a message between the last look at its folder and the end of that: they may have been shown.
+const UNSEEN: u64 = 1 << 20;
 /// Most objects that are gone whose correlation is looked for.
 const MOST_CORRELATED: usize = 1000;
 
@@ -42,6 +44,8 @@ struct Look<'a> {
     asked: Asked,
     too_many: bool,
     again: bool,
+    /// The tree was looked at.
+    whole: bool,
 }
 
 impl Account {
@@ -61,6 +65,7 @@ impl Account {
             asked,
             too_many: false,
             again: false,
+            whole: false,
         };
         let mut all = rings.all;
         if !all {
@@ -165,6 +170,7 @@ impl Look<'_> {
 
     /// Looks at all folders, and into those that are others than they were.
     async fn everything(&mut self) -> Result<(), Error> {
+        self.whole = true;
         let (tree, census) = self.account.tree_and_census(self.picture).await?;
         let mut there = BTreeSet::new();
         let mut renumbered = BTreeSet::new();
@@ -247,28 +253,46 @@ impl Look<'_> {
             return Ok(before);
         }
         if silently {
-            self.too_many |= !self.asked.silent;
-            let now = match status.and_then(Pictured::counted) {
-                Some(now) if known.is_none() => Some(now),
-                _ => account.read_silently(&node.mailbox, expected).await?,
-            };
-            self.again |= now.is_none();
-            let now = now.map(|now| Pictured {
+            let now = Pictured {
                 named,
                 place,
-                ..now
-            });
-            self.now.extend(now.map(|now| (key, Some(now))));
+                ..self.untold(node, expected, status, known).await?
+            };
+            self.now.insert(key, Some(now));
             return Ok(before);
         }
         let known = known.unwrap_or_default();
         let read = account.read_mailbox(&node.mailbox, expected, &known, None);
-        match read.await? {
-            Some(read) => self.take_in(&key, &known, read, named, place).await?,
-            // It was listed a moment ago.
-            None => self.again = true,
+        if let Some(read) = read.await? {
+            self.take_in(&key, &known, read, named, place).await?;
+            return Ok(before);
         }
+        // It was listed a moment ago, and has been told: its end is to be told too.
+        self.again = true;
+        let there = Pictured {
+            named,
+            place,
+            ..known
+        };
+        self.now.insert(key, Some(there));
         Ok(before)
+    }
+
+    /// What is in a mailbox of which nothing is told; what was known of it, when that cannot be had just now.
+    async fn untold(
+        &mut self,
+        node: &Node,
+        expected: &Expected,
+        status: Option<&MailboxStatus>,
+        known: Option<Pictured>,
+    ) -> Result<Pictured, Error> {
+        self.too_many |= !self.asked.silent;
+        let now = match status.and_then(Pictured::counted) {
+            Some(now) if known.is_none() => Some(now),
+            _ => self.account.read_silently(&node.mailbox, expected).await?,
+        };
+        self.again |= now.is_none();
+        Ok(now.or(known).unwrap_or_default())
     }
 
     /// The key that a folder had when it was seen last, where that is another now and the folder is not.
@@ -314,7 +338,11 @@ impl Look<'_> {
         };
         self.now.insert(key.to_vec(), None);
         let mailbox = key_of(key)?;
-        self.went(&mailbox, &known.uids, known.mod_seq.saturating_add(1));
+        let above_all = match known.mod_seq {
+            0 => 0,
+            mod_seq => mod_seq.saturating_add(UNSEEN),
+        };
+        self.went(&mailbox, &known.uids, above_all);
         if renamed || self.asked.silent {
             return Ok(());
         }
@@ -450,6 +478,10 @@ impl Look<'_> {
             return Ok(());
         }
         self.account.settled().await?;
+        if !self.whole && self.gone.iter().any(|gone| self.leads_outside(gone)) {
+            Box::pin(self.everything()).await?;
+            self.account.settled().await?;
+        }
         let gone = std::mem::take(&mut self.gone);
         for (at, (key, uid, mod_seq)) in gone.into_iter().enumerate() {
             let place = self.account.place_at(&key, uid);
@@ -461,6 +493,15 @@ impl Look<'_> {
             self.add(change);
         }
         Ok(())
+    }
+
+    /// Whether the bridge has moved it to a folder that has not been seen yet.
+    fn leads_outside(&self, (key, uid, _): &(MailboxKey, u32, u64)) -> bool {
+        let place = self.account.place_at(key, *uid);
+        let new = self.account.place_of(&self.account.id_of(place.clone()));
+        let new = new.filter(|new| *new != place);
+        let key = new.and_then(|new| self.account.mailbox_of_place(&new.mailbox));
+        key.is_some_and(|key| self.known(&key.to_bytes()).is_none())
     }
 
     async fn object_gone(

@@ -61,13 +61,17 @@ impl Account {
             return Ok(None);
         };
         let highest = selected.highest_mod_seq.filter(|_| lease.has_mod_seq());
+        let mut whole = true;
         let read = match (highest, only) {
             (Some(highest), _) if highest > 0 => {
                 let messages = selected.exists;
                 let since = Since { highest, messages };
                 self.read_since(&lease, known, since).await?
             }
-            (_, Some(only)) if known.mod_seq == 0 => self.read_only(&lease, known, only).await?,
+            (_, Some(only)) if known.mod_seq == 0 => {
+                whole = false;
+                self.read_only(&lease, known, only).await?
+            }
             (_, _) => self.read_all(&lease, known, selected.exists).await?,
         };
         let mut read = read;
@@ -79,6 +83,13 @@ impl Account {
             .map_or(0, |range| *range.end());
         let next = selected.uid_next.unwrap_or(0).max(known.uid_next);
         read.now.uid_next = next.max(newest.saturating_add(1));
+        if whole && known.uid_next > 0 {
+            // What has come and gone meanwhile may have been shown to somebody all the same.
+            let come = UidSet::from_ranges([known.uid_next..=read.now.uid_next.saturating_sub(1)]);
+            let lost = come.without(&read.now.uids);
+            let gone = read.gone.ranges().iter().chain(lost.ranges());
+            read.gone = UidSet::from_ranges(gone.cloned());
+        }
         Ok(Some(read))
     }
 
@@ -125,7 +136,9 @@ impl Account {
         let uids = if all.count() == u64::from(messages) {
             all
         } else {
-            self.uids_of(lease).await?
+            // What has come since is for the next look.
+            let there = self.uids_of(lease).await?;
+            all.without(&all.without(&there))
         };
         changed.retain(|uid, _| uids.contains(*uid));
         let now = Pictured {

@@ -287,7 +287,7 @@ impl Killed {
     }
 }
 
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     let given = std::env::var("CPM_BRIDGE_TEST_SEED").ok();
     let clock = || {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);

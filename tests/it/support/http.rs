@@ -136,6 +136,11 @@ impl Client {
 }
 
 impl Request {
+    /// Where it goes.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.client.address
+    }
+
     /// Adds a header.
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
