@@ -38,7 +38,9 @@ pub(super) struct Record {
     pub(super) max_wait_time: Option<u64>,
     /// Seconds.
     pub(super) lifetime: u64,
-    /// When it ends, in milliseconds since 1970.
+    /// When it was made, in milliseconds since 1970.
+    pub(super) made: i64,
+    /// When it ends, likewise.
     pub(super) expires: i64,
 }
 
@@ -139,6 +141,7 @@ impl Record {
             max_notifications: wanted.min(lists),
             max_wait_time: data.max_wait_time.map(|seconds| seconds.min(LONGEST_WAIT)),
             lifetime,
+            made: now,
             expires: now + milliseconds(lifetime),
         }
     }

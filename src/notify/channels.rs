@@ -92,13 +92,16 @@ impl Notifications {
         Ok(record.shown(now()))
     }
 
-    /// All channels of a box.
+    /// All channels of a box, the oldest first.
     #[must_use]
     pub fn channels_of(&self, box_id: &str) -> Vec<nms::Channel> {
         let now = now();
         let channels = self.channels();
         let own = channels.values().filter(|channel| channel.box_id == box_id);
         let own = own.filter(|channel| !channel.is_over(now));
+        let mut own: Vec<&Arc<Channel>> = own.collect();
+        own.sort_by_key(|channel| channel.state().record.made);
+        let own = own.into_iter();
         own.map(|channel| channel.state().record.shown(now))
             .collect()
     }

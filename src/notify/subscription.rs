@@ -39,7 +39,9 @@ pub(super) struct Record {
     pub(super) client_correlator: Option<String>,
     /// Digest of what was asked for.
     pub(super) asked: u64,
-    /// When it ends, in milliseconds since 1970.
+    /// When it was made, in milliseconds since 1970.
+    pub(super) made: i64,
+    /// When it ends, likewise.
     pub(super) expires: i64,
     /// What the next list will carry.
     pub(super) index: u64,
@@ -310,7 +312,7 @@ mod tests {
         let record = serde_json::json!({
             "id": "s", "store": "cpm", "box_id": "tel:+1", "urls": urls,
             "callback": {"notifyURL": "http://x"}, "format": "JSON", "channel": null, "filter": null,
-            "client_correlator": null, "asked": 0, "expires": 0, "index": 1, "read": 0, "live": 0,
+            "client_correlator": null, "asked": 0, "made": 0, "expires": 0, "index": 1, "read": 0, "live": 0,
             "replays": null, "resets": false, "outstanding": null, "picture": null,
         });
         let record = serde_json::from_value(record).unwrap();

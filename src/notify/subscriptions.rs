@@ -100,6 +100,7 @@ impl Notifications {
             filter: asked.filter.clone(),
             client_correlator: asked.client_correlator.clone(),
             asked: digest_of(&asked),
+            made: now(),
             expires: now() + milliseconds(granted(asked.duration)),
             index: 1,
             read: 0,
@@ -138,16 +139,21 @@ impl Notifications {
         Ok(shown)
     }
 
-    /// All that is subscribed of a box.
+    /// All that is subscribed of a box, the oldest first.
     #[must_use]
     pub fn subscriptions(&self, subscriber: &Subscriber) -> Vec<nms::Subscription> {
         let Some(desk) = self.known_desk(subscriber) else {
             return Vec::new();
         };
         let mut inner = desk.inner();
-        let ids: Vec<String> = inner.subscriptions.keys().cloned().collect();
+        let records = inner.subscriptions.values();
+        let records = records.map(|subscription| &subscription.record);
+        let mut ids: Vec<(i64, String)> = records
+            .map(|record| (record.made, record.id.clone()))
+            .collect();
+        ids.sort();
         ids.iter()
-            .filter_map(|id| inner.shown(id, &desk.seal))
+            .filter_map(|(_, id)| inner.shown(id, &desk.seal))
             .collect()
     }
 

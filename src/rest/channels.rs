@@ -5,7 +5,7 @@ use http::{Method, Response, StatusCode};
 use super::{
     Call,
     error::Failure,
-    http::{Body, located, no_content},
+    http::{Body, document, located, no_content},
 };
 use crate::{
     nms::{
@@ -77,14 +77,17 @@ pub(super) fn lifetime_of_id(
 
 /// Row N4. Whatever is sent says nothing (contract §8.3).
 pub(super) async fn notifications(call: Call, id: String) -> Answer {
-    let polled = Box::pin(call.notifications.poll(&call.box_id, &id)).await?;
+    let format = call.wanted.unwrap_or(call.sent);
+    // Who waits keeps nothing of the request.
+    let (notifications, box_id) = (call.notifications, call.box_id);
+    let polled = Box::pin(notifications.poll(&box_id, &id)).await?;
     let (lists, receipt) = match polled {
         Polled::Lists(lists, receipt) => (lists, Some(receipt)),
         Polled::Nothing => (Vec::new(), None),
     };
     let lists = lists.into_iter().map(Notification::EventList);
     let list = NotificationList(lists.collect());
-    let mut response = call.answer(StatusCode::OK, "notificationList", &list);
+    let mut response = document(format, StatusCode::OK, "notificationList", &list);
     if let Some(receipt) = receipt {
         response.extensions_mut().insert(receipt);
     }

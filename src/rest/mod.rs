@@ -528,8 +528,9 @@ fn dispatch(
         }
         .boxed(),
         Route::Notifications => async move {
-            // Contract §8.3: any body or none.
-            channels::notifications(arriving.without_document(body).await?, channel).await
+            // Contract §8.3: any body or none. What it takes to read it is gone when the poll waits.
+            let call = Box::pin(arriving.without_document(body)).await?;
+            Box::pin(channels::notifications(call, channel)).await
         }
         .boxed(),
         Route::BulkUpdate => with(arriving, body, bulk::update),
