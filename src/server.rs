@@ -1,7 +1,7 @@
 //! Accepts connections, does TLS and HTTP/1.1 and HTTP/2, and drains.
 //!
 //! Who takes nothing of an answer for a while loses it: with HTTP/1.1 the connection ends (`paced`), with HTTP/2 the stream
-//! (`streams`).
+//! (`streams`). An upgraded connection keeps its place until what it goes on with has ended.
 
 mod paced;
 mod streams;
@@ -33,12 +33,15 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{
+    sync::CancellationToken,
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
 use tracing::debug;
 
 use self::{paced::Paced, streams::Streams};
 use crate::{
-    rest::{Body, BodyError, Connection},
+    rest::{Body, BodyError, Connection, Conversation},
     task,
 };
 
@@ -75,6 +78,8 @@ pub async fn serve<S, F>(
     let graceful = GracefulShutdown::new();
     let builder = Arc::new(builder(limits));
     let aborted = CancellationToken::new();
+    // Also of those that are no longer HTTP, which graceful shutdown does not know.
+    let connections = TaskTracker::new();
     loop {
         let Some((stream, peer, permit)) = accept(&listener, &permits, &shutdown).await else {
             break;
@@ -82,34 +87,58 @@ pub async fn serve<S, F>(
         let (builder, service, watcher) =
             (Arc::clone(&builder), service.clone(), graceful.watcher());
         let (acceptor, aborted) = (acceptor.clone(), aborted.clone());
+        let place = (permit, connections.token());
         let connection = async move {
             let wait = limits.header_timeout;
             match acceptor {
-                None => converse(stream, peer, false, limits, &builder, watcher, service).await,
-                Some(acceptor) => match timeout(wait, acceptor.accept(stream)).await {
+                None => {
+                    let converse =
+                        converse(stream, peer, false, limits, &builder, watcher, service);
+                    Box::pin(converse).await
+                }
+                // A handshake has to do with a box of its own too: there may be thousands of connections that only wait.
+                Some(acceptor) => match timeout(wait, Box::pin(acceptor.accept(stream))).await {
                     Ok(Ok(stream)) => {
-                        converse(stream, peer, true, limits, &builder, watcher, service).await
+                        let converse =
+                            converse(stream, peer, true, limits, &builder, watcher, service);
+                        Box::pin(converse).await
                     }
-                    Ok(Err(_)) | Err(_) => Ok(()),
+                    Ok(Err(_)) | Err(_) => Ok(None),
                 },
             }
         };
         task::spawn(async move {
             tokio::select! {
-                outcome = connection => {
-                    if let Err(error) = outcome {
-                        debug!(%error, "connection ended");
-                    }
-                }
+                outcome = connection => match outcome {
+                    Ok(None) => {}
+                    Ok(Some(conversation)) => go_on(conversation, aborted, place),
+                    Err(error) => debug!(%error, "connection ended"),
+                },
                 () = aborted.cancelled() => {}
             }
-            drop(permit);
         });
     }
     drop(listener);
-    if timeout(drain, graceful.shutdown()).await.is_err() {
+    connections.close();
+    let ended = async { tokio::join!(graceful.shutdown(), connections.wait()) };
+    if timeout(drain, ended).await.is_err() {
         aborted.cancel();
     }
+}
+
+/// Lets a connection go on after HTTP, in a task that is no larger than that needs.
+fn go_on(
+    conversation: Conversation,
+    aborted: CancellationToken,
+    place: (OwnedSemaphorePermit, TaskTrackerToken),
+) {
+    task::spawn(async move {
+        tokio::select! {
+            () = conversation => {}
+            () = aborted.cancelled() => {}
+        }
+        drop(place);
+    });
 }
 
 /// Serves one connection. Its first request must be there within the time for headers: hyper's own timeout starts only once the
@@ -122,7 +151,7 @@ async fn converse<I, S, F>(
     builder: &Builder<Streams>,
     watcher: Watcher,
     service: S,
-) -> Result<(), BodyError>
+) -> Result<Option<Conversation>, BodyError>
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Fn(Request<Incoming>, SocketAddr, bool) -> F,
@@ -145,7 +174,7 @@ where
             pending::<()>().await;
         }
     };
-    let connection = builder.serve_connection(
+    let connection = builder.serve_connection_with_upgrades(
         TokioIo::new(Paced::new(stream, limits.send_timeout, given.clone())),
         service,
     );
@@ -154,9 +183,9 @@ where
             if outcome.is_err() {
                 given.failed();
             }
-            outcome
+            outcome.map(|()| given.conversation())
         }
-        () = silence => Ok(()),
+        () = silence => Ok(None),
     }
 }
 

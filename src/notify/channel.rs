@@ -59,10 +59,12 @@ pub(super) struct State {
     pub(super) record: Record,
     /// Those whose events go here, in the turn in which they are asked.
     pub(super) subscriptions: Vec<(BoxKey, String)>,
-    /// The poll that waits.
+    /// The poll that waits, or the WebSocket that is open.
     pub(super) poll: Option<CancellationToken>,
     /// What was given last, and whether it has arrived.
     pub(super) given: Option<Given>,
+    /// When the state was told of its life last, in milliseconds since 1970.
+    pub(super) kept: i64,
 }
 
 /// Lists that were given to a poll.
@@ -197,6 +199,7 @@ impl Channel {
                 subscriptions: Vec::new(),
                 poll: None,
                 given: None,
+                kept: super::now(),
             }),
         }
     }

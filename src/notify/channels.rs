@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::{
     BoxKey, Error, Notifications, Receipt,
-    channel::{Channel, Given, Record, granted},
+    channel::{Channel, Given, Record, granted, milliseconds},
     kept, measure, now,
     subscription::{List, Record as Subscribed},
     subscriptions::{valid_text, without_controls},
@@ -16,7 +16,7 @@ use super::{
 use crate::nms::{self, ChannelType, ChannelUrls};
 
 /// How long is waited before what could not be told is tried again.
-const AGAIN: Duration = Duration::from_secs(1);
+pub(super) const AGAIN: Duration = Duration::from_secs(1);
 
 /// What a poll has come to.
 #[derive(Debug)]
@@ -28,10 +28,10 @@ pub enum Polled {
 }
 
 /// A list to be given, and what is needed to say that it was taken.
-struct Found {
-    key: BoxKey,
-    list: List,
-    record: Subscribed,
+pub(super) struct Found {
+    pub(super) key: BoxKey,
+    pub(super) list: List,
+    pub(super) record: Subscribed,
 }
 
 impl Notifications {
@@ -144,12 +144,45 @@ impl Notifications {
         asked: Option<u64>,
     ) -> Result<u64, Error> {
         let channel = self.channel_of(box_id, id)?;
-        let mut state = channel.state();
-        state.record.lifetime = granted(asked);
-        state.record.begin_anew(now());
-        // Lifetimes are not waited for: a kill may bring back a shorter one.
-        self.state.keep(vec![kept::channel(&state.record, false)]);
-        Ok(state.record.lifetime)
+        let lifetime = granted(asked);
+        {
+            let mut state = channel.state();
+            state.record.lifetime = lifetime;
+            state.record.begin_anew(now());
+            state.kept = now();
+        }
+        self.keep_channel(&channel);
+        Ok(lifetime)
+    }
+
+    /// The life of a channel that is used begins anew; seconds it has. The state is told now and then: lifetimes are not waited
+    /// for, and a kill brings back one that is shorter by an eighth at most.
+    pub(super) fn used(&self, channel: &Channel) -> u64 {
+        let (lifetime, due) = {
+            let mut state = channel.state();
+            let now = now();
+            state.record.begin_anew(now);
+            let lifetime = state.record.lifetime;
+            let due = now - state.kept >= milliseconds(lifetime) / 8;
+            if due {
+                state.kept = now;
+            }
+            (lifetime, due)
+        };
+        if due {
+            self.keep_channel(channel);
+        }
+        lifetime
+    }
+
+    /// Tells the state how long a channel lives, unless it is no more.
+    fn keep_channel(&self, channel: &Channel) {
+        // Whoever ends a channel takes it out first: under this lock what is kept here comes before that it is gone, or not at all.
+        let channels = self.channels();
+        if channels.contains_key(&channel.id) {
+            let record = &channel.state().record;
+            self.state.keep(vec![kept::channel(record, false)]);
+        }
     }
 
     /// A channel that lives; of this box, if one is named.
@@ -217,6 +250,7 @@ impl Notifications {
         {
             self.taken(&lists);
         }
+        self.used(channel);
         Ok(Turn { channel, token })
     }
 
@@ -244,7 +278,7 @@ impl Notifications {
                 // Contract §2.11: whatever comes meanwhile goes with it.
                 sleep(Duration::from_secs(wait)).await;
             }
-            let (found, failed) = Box::pin(self.collect(channel)).await?;
+            let (found, failed) = Box::pin(self.collect(channel, &[])).await?;
             if !found.is_empty() {
                 return self.give(channel, token, found);
             }
@@ -264,8 +298,13 @@ impl Notifications {
         })
     }
 
-    /// The next lists of as many subscriptions as go into one answer; whether something could not be told just now.
-    async fn collect(&self, channel: &Arc<Channel>) -> Result<(Vec<Found>, bool), Error> {
+    /// The next lists of as many subscriptions as go into one answer, without those whose list is `on_way`; whether something could
+    /// not be told just now.
+    pub(super) async fn collect(
+        &self,
+        channel: &Arc<Channel>,
+        on_way: &[(BoxKey, String)],
+    ) -> Result<(Vec<Found>, bool), Error> {
         let (subscriptions, most) = {
             let mut state = channel.state();
             let subscriptions = state.subscriptions.clone();
@@ -276,7 +315,8 @@ impl Notifications {
         };
         let mut found = Vec::new();
         let mut failed = false;
-        for (key, id) in subscriptions {
+        let waiting = subscriptions.into_iter();
+        for (key, id) in waiting.filter(|subscription| !on_way.contains(subscription)) {
             if found.len() >= most {
                 // It is asked again as soon as these are taken.
                 break;
@@ -329,9 +369,23 @@ impl Notifications {
 }
 
 /// The right to wait at a channel, until this is dropped or another poll comes.
-struct Turn<'a> {
+pub(super) struct Turn<'a> {
     channel: &'a Arc<Channel>,
-    token: CancellationToken,
+    pub(super) token: CancellationToken,
+}
+
+impl<'a> Turn<'a> {
+    /// The right of a connection to a channel: whoever had it before has it no more.
+    pub(super) fn take(channel: &'a Arc<Channel>) -> Self {
+        let token = CancellationToken::new();
+        let mut state = channel.state();
+        if let Some(older) = state.poll.replace(token.clone()) {
+            older.cancel();
+        }
+        state.record.begin_anew(now());
+        drop(state);
+        Self { channel, token }
+    }
 }
 
 impl Drop for Turn<'_> {

@@ -22,6 +22,7 @@ pub(super) fn announce() {
     counter!("queue_overflows_total").increment(0);
     gauge!("notification_channels").set(0.0);
     gauge!("long_polls_parked").set(0.0);
+    gauge!("websockets_open").set(0.0);
 }
 
 /// Events were put into a list.
@@ -72,5 +73,21 @@ impl Parked {
 impl Drop for Parked {
     fn drop(&mut self) {
         gauge!("long_polls_parked").decrement(1);
+    }
+}
+
+/// One WebSocket that is open, until this is dropped.
+pub(super) struct Open(());
+
+impl Open {
+    pub(super) fn new() -> Self {
+        gauge!("websockets_open").increment(1);
+        Self(())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        gauge!("websockets_open").decrement(1);
     }
 }

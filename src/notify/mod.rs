@@ -15,6 +15,7 @@ mod journal;
 mod kept;
 mod measure;
 mod posting;
+mod socket;
 mod subscription;
 mod subscriptions;
 mod token;
@@ -32,7 +33,13 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use self::{channel::Channel, desk::Desk};
-pub use self::{channel::Receipt, channels::Polled, error::Error, subscriptions::Subscriber};
+pub use self::{
+    channel::Receipt,
+    channels::Polled,
+    error::Error,
+    socket::{Broken, Closing, Heard, Said, Socket},
+    subscriptions::Subscriber,
+};
 use crate::{
     clock,
     config::{LimitsConfig, NotificationsConfig, UnknownPreset},

@@ -18,6 +18,8 @@ use crate::{
 
 /// The shortest time between two looks that nothing has asked for, where the store does not tell of all mailboxes.
 const SOON: Duration = Duration::from_secs(5);
+/// The same after something has happened where it does: Dovecot 2.3 may never tell a RENAME that comes just after it has told a CREATE.
+const AFTER_PUSH: Duration = Duration::from_secs(1);
 /// How long is waited after the first failure; twice as long after each more.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest of these.
@@ -190,7 +192,7 @@ impl Watcher {
             looks: 0,
             retry: (Instant::now(), FIRST_PAUSE),
         };
-        hearing.interval = hearing.shortest(self.longest());
+        hearing.interval = hearing.shortest().min(self.longest());
         hearing.next += hearing.interval;
         if never {
             hearing.retry = (Instant::now() + NEVER, NEVER);
@@ -260,9 +262,9 @@ impl Watcher {
     fn set_next(&self, hearing: &mut Hearing, due: bool, active: bool, again: bool) {
         let longest = self.longest();
         if active {
-            hearing.interval = hearing.shortest(longest);
+            hearing.interval = hearing.shortest().min(longest);
         } else if due {
-            hearing.interval = (hearing.interval * 3 / 2).min(longest);
+            hearing.interval = (hearing.interval * hearing.patience()).min(longest);
         }
         if due || active {
             hearing.next = Instant::now() + hearing.interval;
@@ -360,17 +362,23 @@ impl Watcher {
 }
 
 impl Hearing {
-    /// The shortest time between two looks of its own.
-    fn shortest(&self, longest: Duration) -> Duration {
-        let hears_of_all = self
-            .doorbell
-            .as_ref()
-            .is_some_and(|doorbell| *doorbell.listening() == Listening::Notify);
-        if hears_of_all {
-            longest
+    /// How soon after something has happened it is looked again.
+    fn shortest(&self) -> Duration {
+        if self.hears_of_all() {
+            AFTER_PUSH
         } else {
-            SOON.min(longest)
+            SOON
         }
+    }
+
+    /// How much longer each time nothing has happened.
+    fn patience(&self) -> u32 {
+        if self.hears_of_all() { 8 } else { 2 }
+    }
+
+    fn hears_of_all(&self) -> bool {
+        let doorbell = self.doorbell.as_ref();
+        doorbell.is_some_and(|doorbell| *doorbell.listening() == Listening::Notify)
     }
 
     /// Whether flags are compared where the store does not say which have changed: that reads them all, so not every time.

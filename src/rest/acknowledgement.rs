@@ -2,8 +2,9 @@
 //! was not written whole, or when its connection has ended in an error since.
 
 use std::{
+    fmt,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
 
@@ -20,17 +21,48 @@ const MOST: usize = 256;
 
 /// One connection, for the answers that were given on it.
 #[derive(Debug, Clone, Default)]
-pub struct Connection(Arc<Mutex<Vec<Receipt>>>);
+pub struct Connection(Arc<Mutex<Given>>);
+
+/// What a connection goes on with after its last request, when that was an upgrade.
+pub type Conversation = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+#[derive(Default)]
+struct Given {
+    receipts: Vec<Receipt>,
+    conversation: Option<Conversation>,
+}
+
+impl fmt::Debug for Given {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("Given");
+        shown
+            .field("receipts", &self.receipts)
+            .finish_non_exhaustive()
+    }
+}
 
 impl Connection {
+    /// What is to be done with it once its upgrade has been answered; there may be nothing.
+    #[must_use]
+    pub fn conversation(&self) -> Option<Conversation> {
+        self.given().conversation.take()
+    }
+
+    pub(super) fn goes_on(&self, conversation: Conversation) {
+        self.given().conversation = Some(conversation);
+    }
+
+    fn given(&self) -> MutexGuard<'_, Given> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// It has ended in an error.
     pub fn failed(&self) {
-        let receipts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        receipts.iter().for_each(Receipt::lost);
+        self.given().receipts.iter().for_each(Receipt::lost);
     }
 
     fn carries(&self, receipt: Receipt) {
-        let mut receipts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let receipts = &mut self.given().receipts;
         receipts.retain(Receipt::is_awaited);
         if receipts.len() >= MOST {
             receipts.remove(0);

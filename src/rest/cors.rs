@@ -39,6 +39,35 @@ impl Asking {
     }
 }
 
+/// Whether a page may open a WebSocket at a resource of this URL: browsers let every page do that, so the server has to look at its
+/// `Origin` (RFC 6455 §10.2). Who sends none is no page. Where anybody's page may, it must not be with what the browser keeps.
+pub(super) fn may_connect(
+    cors: &CorsConfig,
+    headers: &HeaderMap,
+    own: &str,
+    explicit: bool,
+) -> bool {
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    let Some(origin) = origins.next() else {
+        return true;
+    };
+    if origins.next().is_some() {
+        return false;
+    }
+    let rest = own
+        .as_bytes()
+        .get(..origin.len())
+        .filter(|start| start.eq_ignore_ascii_case(origin.as_bytes()))
+        .and_then(|_| own.get(origin.len()..));
+    if rest.is_some_and(|rest| rest.starts_with('/')) {
+        return true;
+    }
+    cors.origins.iter().any(|listed| match listed {
+        Origin::Any => explicit,
+        Origin::Exactly(listed) => listed.as_bytes() == origin.as_bytes(),
+    })
+}
+
 /// Tells a browser what a script of the origin that asks may do with the resource, or with this answer.
 pub(super) fn tell(cors: &CorsConfig, asking: &Asking, response: &mut Response<Body>) {
     let anybody = cors.origins.contains(&Origin::Any);

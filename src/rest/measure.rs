@@ -49,6 +49,7 @@ pub(super) fn operation(route: Option<Route>, method: &Method) -> &'static str {
         Route::Channel => ["get_channel", OTHER, OTHER, "delete_channel"],
         Route::ChannelLifetime => ["get_channel_lifetime", "put_channel_lifetime", OTHER, OTHER],
         Route::Notifications => [OTHER, OTHER, "poll", OTHER],
+        Route::WebSocket => ["open_websocket", OTHER, OTHER, OTHER],
     };
     match *method {
         Method::GET | Method::HEAD => get,

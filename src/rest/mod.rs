@@ -27,12 +27,13 @@ mod search;
 mod subscriptions;
 mod surface;
 mod upload;
+mod web_socket;
 
 use std::{collections::HashMap, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
 
 use ::http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use bytes::Bytes;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::BoxFuture};
 use hyper::body::{Body as _, Incoming};
 use percent_encoding::percent_decode_str;
 use serde::{Serialize, de::DeserializeOwned};
@@ -40,7 +41,7 @@ use tokio::time::Instant;
 use tracing::{Instrument, error, error_span, info};
 
 pub use self::{
-    acknowledgement::Connection,
+    acknowledgement::{Connection, Conversation},
     http::{Body, BodyError},
     surface::{CHANNEL_SURFACE, Resource, Route, SURFACE},
 };
@@ -298,15 +299,21 @@ impl Service {
             let id = matched.parameters.get("channel").ok_or_else(unknown)?;
             return self.keep_alive(&parts, body, &box_text, id).await;
         }
-        let (box_id, credentials) =
-            match auth::authorize(parts.headers.get(header::AUTHORIZATION), &box_text, rules) {
-                Access::Own {
-                    box_id,
-                    credentials,
-                } => (box_id, credentials),
-                Access::Other => return Err(Failure::forbidden("NotAuthorized")),
-                Access::Refused => return Err(Failure::unauthenticated()),
-            };
+        let explicit = if matched.route == Route::WebSocket {
+            web_socket::explicit_authorization(&parts)?
+        } else {
+            None
+        };
+        let authorization = explicit.as_ref();
+        let authorization = authorization.or_else(|| parts.headers.get(header::AUTHORIZATION));
+        let (box_id, credentials) = match auth::authorize(authorization, &box_text, rules) {
+            Access::Own {
+                box_id,
+                credentials,
+            } => (box_id, credentials),
+            Access::Other => return Err(Failure::forbidden("NotAuthorized")),
+            Access::Refused => return Err(Failure::unauthenticated()),
+        };
         let raw = matches!(matched.route, Route::Payload | Route::PayloadPart);
         let wanted = match negotiation::wanted(&parts.headers) {
             Err(_) if raw => None,
@@ -493,68 +500,79 @@ fn unsupported(request: &Parts, methods: &[&str]) -> Option<Response<Body>> {
     Some(response)
 }
 
-async fn dispatch(
+/// Each resource's work in a box of its own: a poll that waits does not take the room that an upload would.
+fn dispatch(
     arriving: Arriving<'_>,
     body: Incoming,
     route: Route,
     mut parameters: HashMap<String, String>,
-) -> Result<Response<Body>, Failure> {
+) -> BoxFuture<'_, Result<Response<Body>, Failure>> {
     let mut take = |name: &str| parameters.remove(name).unwrap_or_default();
+    let (object, flag, part) = (take("object"), take("flag"), take("part"));
+    let folder = take("folder");
+    let (subscription, channel) = (take("subscription"), take("channel"));
     match route {
-        Route::Objects => creation::object(arriving.with_form(body).await?).await,
-        Route::BulkCreation => creation::objects(arriving.with_form(body).await?).await,
-        Route::BulkUpdate => bulk::update(arriving.with_document(body).await?).await,
+        Route::Objects => {
+            async move { creation::object(arriving.with_form(body).await?).await }.boxed()
+        }
+        Route::BulkCreation => {
+            async move { creation::objects(arriving.with_form(body).await?).await }.boxed()
+        }
         // Contract §5.2: to DELETE too.
-        Route::BulkDelete => bulk::delete(arriving.with_any_document(body).await?).await,
-        Route::ObjectFlag => {
+        Route::BulkDelete => {
+            async move { bulk::delete(arriving.with_any_document(body).await?).await }.boxed()
+        }
+        Route::ObjectFlag => async move {
             // Contract §11.1 row 5: it is the same with any body or none.
-            let call = arriving.without_document(body).await?;
-            objects::flag(call, take("object"), take("flag")).await
+            objects::flag(arriving.without_document(body).await?, object, flag).await
         }
-        Route::Object => objects::object(arriving.with_document(body).await?, take("object")).await,
-        Route::ObjectFlags => {
-            objects::flags(arriving.with_document(body).await?, take("object")).await
-        }
-        Route::Payload => payload::whole(arriving.with_document(body).await?, take("object")).await,
-        Route::PayloadPart => {
-            payload::part(
-                arriving.with_document(body).await?,
-                take("object"),
-                take("part"),
-            )
-            .await
-        }
-        Route::ObjectSearch => search::objects(arriving.with_document(body).await?).await,
-        Route::FolderSearch => search::folders(arriving.with_document(body).await?).await,
-        Route::ObjectPathToId => objects::path_to_id(arriving.with_document(body).await?).await,
-        Route::Folders => folders::folders(arriving.with_document(body).await?).await,
-        Route::Folder => folders::folder(arriving.with_document(body).await?, take("folder")).await,
-        Route::FolderName => {
-            folders::folder_name(arriving.with_document(body).await?, take("folder")).await
-        }
-        Route::FolderPathToId => folders::path_to_id(arriving.with_document(body).await?).await,
-        Route::CopyToFolder => {
-            relocation::to_folder(arriving.with_document(body).await?, Relocating::Copy).await
-        }
-        Route::MoveToFolder => {
-            relocation::to_folder(arriving.with_document(body).await?, Relocating::Move).await
-        }
-        Route::Subscriptions => subscriptions::all(arriving.with_document(body).await?).await,
-        Route::Subscription => {
-            let call = arriving.with_document(body).await?;
-            subscriptions::one(call, take("subscription")).await
-        }
-        Route::Channels => channels::all(arriving.with_document(body).await?).await,
-        Route::Channel => channels::one(arriving.with_document(body).await?, take("channel")).await,
-        Route::ChannelLifetime => {
-            channels::lifetime(&arriving.with_document(body).await?, &take("channel"))
-        }
-        Route::Notifications => {
+        .boxed(),
+        Route::Notifications => async move {
             // Contract §8.3: any body or none.
-            let call = arriving.without_document(body).await?;
-            channels::notifications(call, take("channel")).await
+            channels::notifications(arriving.without_document(body).await?, channel).await
         }
+        .boxed(),
+        Route::BulkUpdate => with(arriving, body, bulk::update),
+        Route::Object => with(arriving, body, |call| objects::object(call, object)),
+        Route::ObjectFlags => with(arriving, body, |call| objects::flags(call, object)),
+        Route::Payload => with(arriving, body, |call| payload::whole(call, object)),
+        Route::PayloadPart => with(arriving, body, |call| payload::part(call, object, part)),
+        Route::ObjectSearch => with(arriving, body, search::objects),
+        Route::FolderSearch => with(arriving, body, search::folders),
+        Route::ObjectPathToId => with(arriving, body, objects::path_to_id),
+        Route::Folders => with(arriving, body, folders::folders),
+        Route::Folder => with(arriving, body, |call| folders::folder(call, folder)),
+        Route::FolderName => with(arriving, body, |call| folders::folder_name(call, folder)),
+        Route::FolderPathToId => with(arriving, body, folders::path_to_id),
+        Route::CopyToFolder => with(arriving, body, |call| {
+            relocation::to_folder(call, Relocating::Copy)
+        }),
+        Route::MoveToFolder => with(arriving, body, |call| {
+            relocation::to_folder(call, Relocating::Move)
+        }),
+        Route::Subscriptions => with(arriving, body, subscriptions::all),
+        Route::Subscription => with(arriving, body, |call| {
+            subscriptions::one(call, subscription)
+        }),
+        Route::Channels => with(arriving, body, channels::all),
+        Route::Channel => with(arriving, body, |call| channels::one(call, channel)),
+        Route::ChannelLifetime => with(arriving, body, |call| async move {
+            channels::lifetime(&call, &channel)
+        }),
+        Route::WebSocket => async move { web_socket::open(arriving, body, channel).await }.boxed(),
     }
+}
+
+/// The work of a resource whose document is read first.
+fn with<'a, F>(
+    arriving: Arriving<'a>,
+    body: Incoming,
+    work: impl FnOnce(Call) -> F + Send + 'a,
+) -> BoxFuture<'a, Result<Response<Body>, Failure>>
+where
+    F: Future<Output = Result<Response<Body>, Failure>> + Send + 'a,
+{
+    async move { work(arriving.with_document(body).await?).await }.boxed()
 }
 
 /// The one spelling of a box (contract §10.2).

@@ -51,6 +51,8 @@ pub enum Route {
     ChannelLifetime,
     /// Row N4.
     Notifications,
+    /// The `channelURL` of a channel that is no poll (contract §8.4).
+    WebSocket,
 }
 
 /// Path below the box, resource, name in logs, methods.
@@ -83,9 +85,10 @@ pub const SURFACE: [Resource; 20] = [
 
 /// The same below a box of the notification channel API (contract §1.3).
 #[rustfmt::skip] // As above.
-pub const CHANNEL_SURFACE: [Resource; 4] = [
+pub const CHANNEL_SURFACE: [Resource; 5] = [
     ("/channels", Route::Channels, "channels", &["GET", "POST"]),
     ("/channels/{channel}", Route::Channel, "channel", &["GET", "DELETE"]),
     ("/channels/{channel}/channelLifetime", Route::ChannelLifetime, "channel_lifetime", &["GET", "PUT"]),
     ("/channels/{channel}/notifications", Route::Notifications, "notifications", &["POST"]),
+    ("/channels/{channel}/websocket", Route::WebSocket, "websocket", &["GET"]),
 ];

@@ -15,7 +15,7 @@ use tracing_subscriber::{
 use crate::config::{LogConfig, LogFormat, LogLevel};
 
 /// Libraries that see secrets or what clients send.
-const CAPPED: [&str; 8] = [
+const CAPPED: [&str; 10] = [
     "async_imap",
     "imap_proto",
     "hyper",
@@ -23,6 +23,8 @@ const CAPPED: [&str; 8] = [
     "h2",
     "rustls",
     "tokio_rustls",
+    "tungstenite",
+    "tokio_tungstenite",
     "mio",
 ];
 
@@ -88,6 +90,7 @@ mod tests {
                 "hyper::proto",
                 "h2::codec",
                 "rustls::conn",
+                "tungstenite::protocol",
             ] {
                 for below in [Level::INFO, Level::DEBUG, Level::TRACE] {
                     assert!(

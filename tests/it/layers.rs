@@ -74,6 +74,7 @@ const KEPT: &[(&str, &[&str])] = &[
     ("mail_parser", &["message"]),
     ("hyper", &["server", "admin", "rest", "outbound"]),
     ("hyper_util", &["server", "admin", "rest", "outbound"]),
+    ("tokio_tungstenite", &["rest"]),
     ("metrics_exporter_prometheus", &["serve", "admin"]),
     ("clap", &["main"]),
     ("anyhow", &["main", "serve", "probe", "demo"]),

@@ -38,3 +38,4 @@ mod support;
 mod surface;
 mod vanished;
 mod watching;
+mod web_sockets;

@@ -15,11 +15,12 @@ use crate::{
 };
 
 /// Every metric, and the labels it has beside `le`.
-const METRICS: [(&str, &[&str]); 9] = [
+const METRICS: [(&str, &[&str]); 14] = [
     ("build_info", &["version"]),
     ("cache_evictions_total", &["cache"]),
     ("cache_hits_total", &["cache"]),
     ("cache_misses_total", &["cache"]),
+    ("events_total", &["kind"]),
     ("http_request_duration_seconds", &["op", "code"]),
     (
         "imap_command_duration_seconds",
@@ -28,6 +29,10 @@ const METRICS: [(&str, &[&str]); 9] = [
     ("imap_connections", &["store", "state"]),
     ("imap_pool_wait_seconds", &[]),
     ("imap_reconnects_total", &["store", "reason"]),
+    ("long_polls_parked", &[]),
+    ("notification_channels", &[]),
+    ("queue_overflows_total", &[]),
+    ("websockets_open", &[]),
 ];
 
 /// A line of the text: name, labels, value.

@@ -63,6 +63,7 @@ const ASKED: &[(&str, &str, &str, &[Ask])] = &[
     ("GET", "/channels/{channel}/channelLifetime", "get_channel_lifetime", channels::GET_LIFETIME),
     ("PUT", "/channels/{channel}/channelLifetime", "put_channel_lifetime", channels::PUT_LIFETIME),
     ("POST", "/channels/{channel}/notifications", "post_notifications", channels::POST_NOTIFICATIONS),
+    ("GET", "/channels/{channel}/websocket", "get_websocket", channels::GET_WEBSOCKET),
 ];
 
 pub(crate) type Pairs = BTreeSet<(String, String)>;

@@ -357,7 +357,7 @@ async fn scripted(vanished: &str) -> (Repertoire, Opened) {
     let login = format!("{{tag}} OK [CAPABILITY {offers}] in");
     store.answer("AUTHENTICATE PLAIN *", &login);
     store.answer(
-        "LIST \"\" \"*\" RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY))",
+        "LIST \"\" \"*\" RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ))",
         "* LIST () \"/\" \"INBOX\"\n* STATUS \"INBOX\" (MESSAGES 2 UIDNEXT 12 UIDVALIDITY 11)\n\
          * LIST () \"/\" \"Work\"\n* STATUS \"Work\" (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 12)\n{tag} OK",
     );

@@ -89,7 +89,7 @@ async fn what_another_client_does_to_folders_is_told() {
 }
 
 /// An object made through the bridge, as a path below the box.
-async fn create(bridge: &Bridge, path: &str) -> String {
+pub(super) async fn create(bridge: &Bridge, path: &str) -> String {
     let body = format!(
         "--Outer7\r\nContent-Disposition: form-data; name=\"root-fields\"\r\nContent-Type: application/json\r\n\r\n\
          {{\"object\":{{\"parentFolderPath\":\"{path}\",\"correlationId\":\"mine\",\"correlationTag\":\"tag\",\

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Channel, SMS, a_box, events, fixture, set_flag, told};
+use super::{Channel, SMS, a_box, changes::create, events, fixture, set_flag, told};
 use crate::objects::objects_of;
 
 #[tokio::test]
@@ -150,4 +150,48 @@ async fn what_is_no_token_is_refused_and_changes_nothing() {
     // Nothing of a refused update was done.
     let shown = bridge.get(&subscription.resource).await.expect(200).json();
     assert!(shown["nmsSubscription"]["duration"].as_u64().unwrap() > 60);
+}
+
+#[tokio::test]
+async fn who_leaves_more_lying_than_is_kept_reads_the_box_anew() {
+    const MANY: usize = 12;
+    let bridge = a_box("overflow").setting("[limits]\nqueue = 10");
+    let bridge = bridge.start().await;
+    let channel = Channel::new(&bridge).await;
+    let watching = Channel::new(&bridge).await;
+    let subscription = channel.subscribe(json!({"callbackData": "d7"})).await;
+    watching.subscribe(json!({})).await;
+    let mut last = String::new();
+    for _ in 0..MANY {
+        last = create(&bridge, "/INBOX").await;
+        watching.until(|event| event.about == last).await;
+    }
+    let reset = json!([{"resetBox": {}}]);
+    let list = channel.list().await;
+    assert_eq!(list["nmsEvent"], reset);
+    assert_eq!(list["index"], json!(1));
+    assert_eq!(list["callbackData"], json!("d7"));
+    // From there on as ever.
+    set_flag(&bridge, &last, "other").await;
+    let next = channel.list().await;
+    assert_eq!(next["index"], json!(2));
+    assert_eq!(told(&events(&next)), [("changedObject", last.as_str())]);
+    // What a token would bring back is too much as well; it is accepted, and said back.
+    let update = json!({"nmsSubscriptionUpdate": {"restartToken": subscription.token}});
+    let updated = bridge.post(&subscription.resource, &update).await;
+    let updated = updated.expect(200).json();
+    assert_eq!(
+        updated["nmsSubscription"]["restartToken"],
+        subscription.token
+    );
+    let again = channel.list().await;
+    assert_eq!(again["nmsEvent"], reset);
+    assert_eq!(again["index"], json!(3));
+    // One from after the reset brings what came after it.
+    let update = json!({"nmsSubscriptionUpdate": {"restartToken": list["restartToken"]}});
+    let updated = bridge.post(&subscription.resource, &update).await;
+    updated.expect(200);
+    let after = channel.list().await;
+    assert_eq!(events(&after), events(&next));
+    assert_eq!(after["index"], json!(4));
 }

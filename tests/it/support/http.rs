@@ -206,7 +206,7 @@ impl Request {
         stream.write_all(&self.encoded()).await.unwrap();
         let mut stream = BufReader::new(stream);
         let head = read_head(&mut stream).await;
-        let bodiless = self.method == "HEAD" || [204, 304].contains(&head.status);
+        let bodiless = self.method == "HEAD" || [101, 204, 304].contains(&head.status);
         let framing = if bodiless {
             Framing::Length(0)
         } else if head.header("transfer-encoding") == Some("chunked") {

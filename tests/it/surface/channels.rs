@@ -107,3 +107,37 @@ pub(super) const POST_NOTIFICATIONS: &[Ask] = &[
     Ask::new("an unknown channel", "channels/none/notifications")
         .body(r#"{"longPollingRequestParameters":null}"#),
 ];
+
+const UPGRADE: &[(&str, &str)] = &[
+    ("Upgrade", "websocket"),
+    ("Connection", "Upgrade"),
+    ("Sec-WebSocket-Version", "13"),
+    ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    (
+        "Sec-WebSocket-Protocol",
+        "notificationchannel-netapi-rest.openmobilealliance.org",
+    ),
+];
+
+pub(super) const GET_WEBSOCKET: &[Ask] = &[
+    Ask::new("a handshake", "channels/{socket}/websocket").headers(UPGRADE),
+    Ask::new("none", "channels/{socket}/websocket"),
+    Ask::new("an old version", "channels/{socket}/websocket").headers(&[
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Version", "8"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ]),
+    Ask::new("no key", "channels/{socket}/websocket").headers(&[
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Version", "13"),
+    ]),
+    Ask::new(
+        "two tokens",
+        "channels/{socket}/websocket?access_token=a&access_token=b",
+    )
+    .headers(UPGRADE),
+    Ask::new("a channel that is polled", "channels/{channel}/websocket").headers(UPGRADE),
+    Ask::new("an unknown channel", "channels/none/websocket").headers(UPGRADE),
+];

@@ -148,6 +148,11 @@ impl Scene {
         {
             scene.subscribe().await;
         }
+        if path.ends_with("/websocket") {
+            let channel = json!({"notificationChannel": {"channelType": "WebSockets"}});
+            let made = scene.bridge.post("channels", &channel).await.expect(201);
+            scene.rename("socket", &id(made.header("location").unwrap()));
+        }
         if path.ends_with("/notifications") {
             let flag = scene.filled("objects/{sms}/flags/kept");
             let set = json!({"empty": null});

@@ -21,6 +21,7 @@ use crate::support::{
 
 const ROUNDS: usize = 200;
 
+#[expect(clippy::print_stdout, reason = "what is measured is printed")]
 fn report(what: &str, mut times: Vec<Duration>) {
     times.sort();
     let at = |hundredth: usize| times[(times.len() - 1) * hundredth / 100];
