@@ -14,7 +14,7 @@ use super::{
     journal::{Added, Journal},
     kept, measure, now,
     subscription::{List, Next, Record, Source, Subscription},
-    token::MOST_PICTURE,
+    token::{Pictures, sketch},
 };
 use crate::{
     nms,
@@ -39,8 +39,8 @@ pub(super) struct Desk {
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) journal: Journal,
-    /// The box as it was when the newest entry was made, if that is short.
-    pub(super) picture: Option<Vec<u8>>,
+    /// The box as it was when the newest entry was made, and some before it.
+    pub(super) pictures: Pictures,
     pub(super) subscriptions: BTreeMap<String, Subscription>,
     /// The box, opened by whoever could.
     pub(super) account: Option<Account>,
@@ -60,7 +60,7 @@ impl Inner {
         if subscription.record.expires <= now {
             return None;
         }
-        let token = subscription.token(&self.journal, self.picture.as_deref(), seal);
+        let token = subscription.token(&self.journal, &self.pictures, seal);
         Some(subscription.shown(token, now))
     }
 }
@@ -75,7 +75,7 @@ impl Desk {
             wake: Notify::new(),
             inner: Mutex::new(Inner {
                 journal,
-                picture: None,
+                pictures: Pictures::default(),
                 subscriptions: BTreeMap::new(),
                 account: None,
                 folders: BTreeSet::new(),
@@ -94,17 +94,29 @@ impl Desk {
         let keys: Vec<Vec<u8>> = picture.keys().map(<[u8]>::to_vec).collect();
         let mut inner = self.inner();
         inner.account = Some(account);
-        inner.picture = picture.to_bytes(MOST_PICTURE);
+        let head = inner.journal.head();
+        inner.pictures.add(head, self.sketch(room, picture));
         let mut notes = kept::folders(&self.key, picture, &keys);
         notes.push(kept::journal(&self.key, &self.login, &inner.journal));
         inner.folders.extend(keys);
         room.state.keep(notes);
     }
 
+    /// What tells the aliases of the box (`State::aliases`).
+    pub(super) fn aliases(&self, room: &Notifications) -> Option<u64> {
+        let account = format!("{}/{}", self.key.store, self.login);
+        room.state.aliases(&account)
+    }
+
+    fn sketch(&self, room: &Notifications, picture: &Picture) -> Option<Vec<u8>> {
+        sketch(picture, self.aliases(room))
+    }
+
     /// Goes on with what an earlier process has seen.
-    pub(super) fn go_on(&self, picture: &Picture) {
+    pub(super) fn go_on(&self, room: &Notifications, picture: &Picture) {
         let mut inner = self.inner();
-        inner.picture = picture.to_bytes(MOST_PICTURE);
+        let head = inner.journal.head();
+        inner.pictures.add(head, self.sketch(room, picture));
         inner.folders = picture.keys().map(<[u8]>::to_vec).collect();
     }
 
@@ -163,8 +175,9 @@ impl Desk {
         } else {
             inner.journal.add(changes, heard)
         };
-        if !folders.is_empty() {
-            inner.picture = picture.to_bytes(MOST_PICTURE);
+        if count > 0 || !folders.is_empty() {
+            let head = inner.journal.head();
+            inner.pictures.add(head, self.sketch(room, picture));
         }
         let read = inner.subscriptions.values();
         let read = read.map(|subscription| subscription.record.read).min();
@@ -275,7 +288,7 @@ impl Desk {
         let mut inner = self.inner();
         let Inner {
             journal,
-            picture,
+            pictures,
             subscriptions,
             ..
         } = &mut *inner;
@@ -297,7 +310,7 @@ impl Desk {
                 measure::lag(heard.elapsed());
             }
         }
-        let token = subscription.token(journal, picture.as_deref(), &self.seal);
+        let token = subscription.token(journal, pictures, &self.seal);
         let list = subscription.make(passing, token);
         room.state
             .keep(vec![kept::subscription(&subscription.record, true)]);
@@ -309,7 +322,7 @@ impl Desk {
         let mut inner = self.inner();
         let Inner {
             journal,
-            picture,
+            pictures,
             subscriptions,
             ..
         } = &mut *inner;
@@ -318,7 +331,7 @@ impl Desk {
         subscription.record.replays = None;
         subscription.backlog = Some(VecDeque::new());
         subscription.record.read = journal.head();
-        let token = subscription.token(journal, picture.as_deref(), &self.seal);
+        let token = subscription.token(journal, pictures, &self.seal);
         let list = subscription.make(Vec::new(), token);
         room.state
             .keep(vec![kept::subscription(&subscription.record, true)]);

@@ -252,7 +252,7 @@ impl Notifications {
                 desk.inner().subscriptions.insert(id, subscription);
             }
         }
-        desk.go_on(&picture);
+        desk.go_on(self, &picture);
         let posted: Vec<String> = {
             let inner = desk.inner();
             if inner.subscriptions.is_empty() {

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     channel::{Channel, left},
     journal::{Entry, Journal},
-    token::Token,
+    token::{Pictures, Token},
 };
 use crate::{
     nms::{self, Urls},
@@ -223,24 +223,19 @@ impl Subscription {
     }
 
     /// Where the subscription stands.
-    pub(super) fn token(
-        &mut self,
-        journal: &Journal,
-        picture: Option<&[u8]>,
-        seal: &Seal,
-    ) -> String {
+    pub(super) fn token(&mut self, journal: &Journal, pictures: &Pictures, seal: &Seal) -> String {
         let replayed = self.backlog.as_ref().is_some_and(VecDeque::is_empty);
         if let Some(replays) = self.record.replays.as_ref().filter(|_| !replayed) {
             return replays.clone();
         }
-        if self.record.read == journal.head() {
-            self.record.picture = picture.map(|picture| (journal.head(), picture.to_vec()));
+        let number = self.record.read;
+        if let Some(picture) = pictures.at(number) {
+            self.record.picture = Some((number, picture.to_vec()));
         }
-        // An older picture stands where it was made: what was told since would not be missed when it is gone.
-        let (number, picture) = match self.record.picture.clone() {
-            Some((number, picture)) => (number, Some(picture)),
-            None => (self.record.read, None),
-        };
+        // An older one would do for what is still there, but not for what has come and gone since.
+        let picture = self.record.picture.as_ref();
+        let picture = picture.filter(|(at, _)| *at == number);
+        let picture = picture.map(|(_, picture)| picture.clone());
         let token = Token {
             journal: journal.id,
             number,
@@ -305,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_stands_where_its_picture_was_made() {
+    fn a_token_has_the_picture_of_where_it_stands_or_none() {
         let seal = Seal::new("cpm", "tel:+1");
         let mut journal = Journal::new(10);
         let urls = Urls::new("http://x", "cpm", "tel:+1");
@@ -317,17 +312,25 @@ mod tests {
         });
         let record = serde_json::from_value(record).unwrap();
         let mut subscription = Subscription::new(record, None, Some(VecDeque::new()), None);
-        let mut stands = |read, journal: &Journal, picture: &[u8]| {
+        let mut pictures = Pictures::default();
+        let mut stands = |read, pictures: &Pictures, journal: &Journal| {
             subscription.record.read = read;
-            let token = subscription.token(journal, Some(picture), &seal);
+            let token = subscription.token(journal, pictures, &seal);
             let token = Token::read(&token, &seal).unwrap();
-            (token.number, token.picture.unwrap())
+            (token.number, token.picture)
         };
-        assert_eq!(stands(0, &journal, b"first"), (0, b"first".to_vec()));
+        pictures.add(0, Some(b"first".to_vec()));
         changed(&mut journal);
         changed(&mut journal);
-        // What has been read since is told again rather than forgotten.
-        assert_eq!(stands(1, &journal, b"second"), (0, b"first".to_vec()));
-        assert_eq!(stands(2, &journal, b"second"), (2, b"second".to_vec()));
+        pictures.add(2, Some(b"second".to_vec()));
+        assert_eq!(stands(0, &pictures, &journal), (0, Some(b"first".to_vec())));
+        assert_eq!(stands(1, &pictures, &journal), (1, None));
+        assert_eq!(
+            stands(2, &pictures, &journal),
+            (2, Some(b"second".to_vec()))
+        );
+        // It is not forgotten, whatever happens to the box.
+        let none = Pictures::default();
+        assert_eq!(stands(2, &none, &journal), (2, Some(b"second".to_vec())));
     }
 }

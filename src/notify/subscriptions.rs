@@ -124,9 +124,10 @@ impl Notifications {
             let mut subscription =
                 Subscription::new(record, filter, Some(VecDeque::new()), channel.clone());
             subscription.begin(start, inner.journal.head());
-            let token = asked.restart_token.clone().unwrap_or_else(|| {
-                subscription.token(&inner.journal, inner.picture.as_deref(), &desk.seal)
-            });
+            let token = asked
+                .restart_token
+                .clone()
+                .unwrap_or_else(|| subscription.token(&inner.journal, &inner.pictures, &desk.seal));
             let shown = subscription.shown(token, now());
             let note = kept::subscription(&subscription.record, true);
             self.state.keep(vec![note]);
@@ -337,7 +338,7 @@ impl Notifications {
             }
             inner.journal.head()
         };
-        let replayed = match token.picture() {
+        let replayed = match token.picture(desk.aliases(self)) {
             None => None,
             Some(picture) => self.replayed(&subscriber.account, picture).await?,
         };

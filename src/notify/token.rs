@@ -1,13 +1,20 @@
 //! `restartToken`: where a box stands, for any subscription of it, now or after a restart (contract §7.2).
 //!
 //! It names a place in a journal, and holds a picture of the box where that is short: what the journal no longer knows, or no
-//! journal any more, is found out from the store then. A box that is too large for that depends on the journal alone.
+//! journal any more, is found out from the store then. A box that is too large for that depends on the journal alone. Ids that live by
+//! aliases end with a process that keeps them in memory: a picture that may have been shown with such ids says which process that was.
+
+use std::collections::VecDeque;
 
 use super::journal::JournalId;
 use crate::store::{Picture, id::Seal};
 
 /// Octets of the picture of a box that a token holds: with what else is in it, and as text, less than 4 kB.
 pub(super) const MOST_PICTURE: usize = 2950;
+/// Most of them: lists are made soon after a look.
+const MOST_PICTURES: usize = 4;
+/// Octets in front of the picture.
+const MARK: usize = 8;
 /// Longest token that is read.
 const LONGEST: usize = 4096;
 const PURPOSE: &str = "restart";
@@ -18,8 +25,35 @@ const VERSION: u8 = 1;
 pub(super) struct Token {
     pub(super) journal: JournalId,
     pub(super) number: u64,
-    /// The box as it was at that number.
+    /// The box as it was at that number: a [`sketch`].
     pub(super) picture: Option<Vec<u8>>,
+}
+
+/// Sketches that are kept of a box: of where its journal stood when it was looked at last.
+#[derive(Debug, Default)]
+pub(super) struct Pictures(VecDeque<(u64, Option<Vec<u8>>)>);
+
+impl Pictures {
+    /// The box at this number, of which there may have been another before.
+    pub(super) fn add(&mut self, number: u64, picture: Option<Vec<u8>>) {
+        self.0.retain(|(other, _)| *other != number);
+        if self.0.len() >= MOST_PICTURES {
+            self.0.pop_front();
+        }
+        self.0.push_back((number, picture));
+    }
+
+    /// The box as it was at a number, if that is known and short.
+    pub(super) fn at(&self, number: u64) -> Option<&[u8]> {
+        let of = self.0.iter().find(|(other, _)| *other == number);
+        of.and_then(|(_, picture)| picture.as_deref())
+    }
+}
+
+/// A picture as tokens hold it, if it is short, after what tells the aliases of the box (`State::aliases`).
+pub(super) fn sketch(picture: &Picture, aliases: Option<u64>) -> Option<Vec<u8>> {
+    let bytes = picture.to_bytes(MOST_PICTURE - MARK)?;
+    Some([&aliases.unwrap_or(0).to_be_bytes()[..], &bytes].concat())
 }
 
 impl Token {
@@ -52,9 +86,14 @@ impl Token {
         })
     }
 
-    /// The picture in it.
-    pub(super) fn picture(&self) -> Option<Picture> {
-        Picture::from_bytes(self.picture.as_deref()?)
+    /// The picture in it, unless what was shown by aliases then has other ids now.
+    pub(super) fn picture(&self, aliases: Option<u64>) -> Option<Picture> {
+        let (mark, bytes) = self.picture.as_deref()?.split_first_chunk::<MARK>()?;
+        let mark = u64::from_be_bytes(*mark);
+        if mark != 0 && aliases != Some(mark) {
+            return None;
+        }
+        Picture::from_bytes(bytes)
     }
 }
 
@@ -84,6 +123,17 @@ mod tests {
             changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(changed).unwrap();
             prop_assert!(Token::read(&changed, &seal).is_none_or(|read| read == token));
+        }
+
+        #[test]
+        fn a_picture_shown_by_aliases_is_none_once_these_are_gone(mark in 1_u64..) {
+            let of = |picture| Token { journal: [0; 16], number: 0, picture };
+            let without = of(sketch(&Picture::default(), None));
+            let with = of(sketch(&Picture::default(), Some(mark)));
+            for aliases in [None, Some(mark), Some(mark ^ 1)] {
+                prop_assert!(without.picture(aliases).is_some());
+                prop_assert_eq!(with.picture(aliases).is_some(), aliases == Some(mark));
+            }
         }
 
         #[test]

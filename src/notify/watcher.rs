@@ -333,7 +333,8 @@ impl Watcher {
             let inner = self.desk.inner();
             let unknown = inner.subscriptions.values();
             let unknown = unknown.filter(|subscription| subscription.backlog.is_none());
-            let picture = |text: &str| Token::read(text, &self.desk.seal)?.picture();
+            let aliases = self.desk.aliases(&self.room);
+            let picture = |text: &str| Token::read(text, &self.desk.seal)?.picture(aliases);
             unknown
                 .map(|subscription| {
                     let replays = subscription.record.replays.as_deref();

@@ -1,21 +1,31 @@
 //! State that lives as long as the process.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use chrono::{DateTime, Utc};
 use futures_util::future::{self, BoxFuture};
 
 use super::{
     Correlated, Error, Move, MoveId, Moved, Note, NoteKind, Revision, State,
-    key::key,
+    key::{Key, key},
     records::{Made, Records, first_counter},
 };
 use crate::clock;
+
+/// Most accounts that are told apart by whether they have aliases; beyond that all count as if they had.
+const MOST_ALIASED: usize = 100_000;
 
 /// `state.url = "memory:"`.
 #[derive(Debug)]
 pub struct MemoryState {
     records: Mutex<Records>,
+    /// Accounts that have, or had, aliases.
+    aliased: Mutex<HashSet<Key>>,
+    /// Random: what tells this process.
+    process: u64,
 }
 
 impl Default for MemoryState {
@@ -30,11 +40,24 @@ impl MemoryState {
     pub fn new() -> Self {
         Self {
             records: Mutex::new(Records::new(first_counter(clock::now()))),
+            aliased: Mutex::default(),
+            process: uuid::Uuid::new_v4().as_u64_pair().0,
         }
     }
 
     fn records(&self) -> MutexGuard<'_, Records> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn aliased(&self) -> MutexGuard<'_, HashSet<Key>> {
+        self.aliased.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_aliases(&self, account: &str) {
+        let mut aliased = self.aliased();
+        if aliased.len() < MOST_ALIASED {
+            aliased.insert(key(account, b""));
+        }
     }
 }
 
@@ -48,6 +71,9 @@ impl State for MemoryState {
     }
 
     fn alias(&self, account: &str, shown: &[u8], found: &[u8]) {
+        if shown != found {
+            self.has_aliases(account);
+        }
         self.records()
             .add_alias(account, shown, found, 0, clock::now());
     }
@@ -64,6 +90,12 @@ impl State for MemoryState {
         self.records().offset(account, shown)
     }
 
+    fn aliases(&self, account: &str) -> Option<u64> {
+        let aliased = self.aliased();
+        let has = aliased.len() >= MOST_ALIASED || aliased.contains(&key(account, b""));
+        has.then_some(self.process)
+    }
+
     fn intend_move(&self, account: &str, moving: Move) {
         self.records().intend_move(account, moving);
     }
@@ -73,6 +105,9 @@ impl State for MemoryState {
     }
 
     fn conclude_move(&self, account: &str, id: &MoveId, moved: &[Moved]) {
+        if !moved.is_empty() {
+            self.has_aliases(account);
+        }
         let mut records = self.records();
         records.add_moved(account, moved, clock::now());
         records.forget_move(&key(account, id));

@@ -49,6 +49,9 @@ pub trait State: fmt::Debug + Send + Sync {
     /// How much `lastModSeq` of the entity shown so is above what the store counts; 0 without an alias.
     fn offset(&self, account: &str, shown: &[u8]) -> u64;
 
+    /// What tells the aliases of an account from those of any other process; `None` when it has none, or when they outlive the process.
+    fn aliases(&self, account: &str) -> Option<u64>;
+
     /// Remembers that objects are about to be moved, until [`conclude_move`](State::conclude_move).
     fn intend_move(&self, account: &str, moving: Move);
 

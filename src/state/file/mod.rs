@@ -122,6 +122,10 @@ impl State for FileState {
         self.shared.read(|records| records.offset(account, shown))
     }
 
+    fn aliases(&self, _: &str) -> Option<u64> {
+        None
+    }
+
     fn intend_move(&self, account: &str, moving: Move) {
         self.shared.change(|records, journal| {
             for key in records.intend_move(account, moving) {

@@ -26,7 +26,8 @@ use crate::{
 /// How long it is waited before a folder that is missing is believed to be gone: in the middle of a RENAME a mailbox may be listed
 /// under neither name.
 const RENAMED: Duration = Duration::from_millis(50);
-/// Changes of a message between the last look at its folder and the end of that: they may have been shown.
+/// How much what is gone is above all that the store has counted: it may have been shown, since the last look, with what a folder counted
+/// that is gone too, or above an alias that ended with a process. It never comes back under that id.
 const UNSEEN: u64 = 1 << 20;
 /// Most objects that are gone whose correlation is looked for.
 const MOST_CORRELATED: usize = 1000;
@@ -338,11 +339,7 @@ impl Look<'_> {
         };
         self.now.insert(key.to_vec(), None);
         let mailbox = key_of(key)?;
-        let above_all = match known.mod_seq {
-            0 => 0,
-            mod_seq => mod_seq.saturating_add(UNSEEN),
-        };
-        self.went(&mailbox, &known.uids, above_all);
+        self.went(&mailbox, &known.uids, known.mod_seq.saturating_add(1));
         if renamed || self.asked.silent {
             return Ok(());
         }
@@ -516,7 +513,7 @@ impl Look<'_> {
         let bytes = id.to_bytes();
         let last_mod_seq = if mod_seq > 1 {
             let offset = account.store.state.offset(&account.scope(), &bytes);
-            mod_seq.saturating_add(offset)
+            mod_seq.saturating_add(offset).saturating_add(UNSEEN)
         } else {
             self.revision_of_gone(&bytes)
         };

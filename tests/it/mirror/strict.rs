@@ -3,6 +3,7 @@
 //! * It subscribes before it reads: what changes meanwhile comes as events.
 //! * Of everything it keeps `lastModSeq`: what is not above that is known already. What is deleted leaves its `lastModSeq`
 //!   behind, so that something older that comes late does not bring it back.
+//! * What it has read, and not been told of, may have gone with its folder before anybody looked.
 //! * With each list it keeps `index` and `restartToken`. An index that is missing, or a server that knows the subscription no more: the
 //!   last token brings what was missed.
 //! * Ids are the last segments of URLs: hosts and ports may change.
@@ -30,6 +31,8 @@ struct Known<T> {
     last_mod_seq: u64,
     /// As it is; `None` when it is deleted.
     now: Option<T>,
+    /// Whether an event has told of it, so that another will tell of its end.
+    told: bool,
 }
 
 #[derive(Debug)]
@@ -152,8 +155,8 @@ impl Mirror {
                 let mut view = self.view.lock().unwrap();
                 for entry in page[member].as_array().into_iter().flatten() {
                     match kind {
-                        "folders" => view.folder_is(entry),
-                        _ => view.object_is(entry),
+                        "folders" => view.folder_is(entry, false),
+                        _ => view.object_is(entry, false),
                     }
                 }
                 drop(view);
@@ -173,8 +176,12 @@ impl Mirror {
             match polled {
                 Some(answer) if answer.status == 200 => {
                     let lists = answer.json()["notificationList"].take();
-                    for list in lists.as_array().unwrap() {
+                    let lists = lists.as_array().unwrap();
+                    for list in lists {
                         self.take_in(&list["nmsEventList"]).await;
+                    }
+                    if lists.is_empty() {
+                        self.check().await;
                     }
                 }
                 // Another server than before, perhaps: does that know it?
@@ -186,6 +193,26 @@ impl Mirror {
                     self.renew(json!({"duration": 3600})).await;
                 }
             }
+        }
+    }
+
+    /// When nothing happens: if the last list was lost, no index will show it.
+    async fn check(&mut self) {
+        let shown = self
+            .rest
+            .insist("GET", &self.subscription, &Value::Null)
+            .await;
+        if shown.status == 200 && shown.json()["nmsSubscription"]["index"] != self.index + 1 {
+            self.go_back().await;
+        }
+    }
+
+    /// Asks again for all that came after the last list that was taken in.
+    async fn go_back(&mut self) {
+        self.view.lock().unwrap().counts.gaps += 1;
+        let from = json!({"duration": 3600, "restartToken": self.token});
+        if let Some(next) = self.renew(from).await {
+            self.index = next - 1;
         }
     }
 
@@ -215,11 +242,7 @@ impl Mirror {
             return;
         }
         if index > self.index + 1 {
-            self.view.lock().unwrap().counts.gaps += 1;
-            let from = json!({"duration": 3600, "restartToken": self.token});
-            if let Some(next) = self.renew(from).await {
-                self.index = next - 1;
-            }
+            self.go_back().await;
             return;
         }
         let events = list["nmsEvent"].as_array().unwrap();
@@ -247,15 +270,26 @@ impl Mirror {
                 self.view.lock().unwrap().counts.resets += 1;
                 self.read_anew().await;
             }
-            "changedFolder" => self.view.lock().unwrap().folder_is(about),
+            "changedFolder" => self.view.lock().unwrap().folder_is(about, true),
             "deletedFolder" => {
-                let folders = &mut self.view.lock().unwrap().folders;
-                learn(folders, id_of(&about["resourceURL"]), last_mod_seq(), None);
+                let id = id_of(&about["resourceURL"]);
+                let view = &mut *self.view.lock().unwrap();
+                view.objects.retain(|_, known| {
+                    let now = known.now.as_ref().filter(|_| !known.told);
+                    now.is_none_or(|now| now.parent != id)
+                });
+                learn(&mut view.folders, id, last_mod_seq(), None, true);
             }
             "changedObject" => self.object_changed(about).await,
             "deletedObject" | "expiredObject" => {
                 let objects = &mut self.view.lock().unwrap().objects;
-                learn(objects, id_of(&about["resourceURL"]), last_mod_seq(), None);
+                learn(
+                    objects,
+                    id_of(&about["resourceURL"]),
+                    last_mod_seq(),
+                    None,
+                    true,
+                );
             }
             other => panic!("{other}"),
         }
@@ -272,7 +306,7 @@ impl Mirror {
                 Some(Known { now: Some(now), .. }) => {
                     let correlation = now.correlation.clone();
                     let now = Object::of(about, correlation);
-                    learn(&mut view.objects, id.clone(), last_mod_seq, Some(now));
+                    learn(&mut view.objects, id.clone(), last_mod_seq, Some(now), true);
                     false
                 }
                 _ => true,
@@ -288,25 +322,34 @@ impl Mirror {
             // Gone again: that is told too.
             if answer.status != 404 {
                 let object = answer.expect(200).json()["object"].take();
-                self.view.lock().unwrap().object_is(&object);
+                self.view.lock().unwrap().object_is(&object, true);
             }
         }
     }
 }
 
 /// Takes in what is newer than what is known.
-fn learn<T>(all: &mut HashMap<String, Known<T>>, id: String, last_mod_seq: u64, now: Option<T>) {
-    if all
-        .get(&id)
-        .is_none_or(|known| known.last_mod_seq < last_mod_seq)
-    {
-        all.insert(id, Known { last_mod_seq, now });
+fn learn<T>(
+    all: &mut HashMap<String, Known<T>>,
+    id: String,
+    last_mod_seq: u64,
+    now: Option<T>,
+    told: bool,
+) {
+    let known = all.get(&id);
+    if known.is_none_or(|known| known.last_mod_seq < last_mod_seq) {
+        let known = Known {
+            last_mod_seq,
+            now,
+            told,
+        };
+        all.insert(id, known);
     }
 }
 
 impl View {
     /// A folder as a list, or an event, shows it.
-    fn folder_is(&mut self, shown: &Value) {
+    fn folder_is(&mut self, shown: &Value, told: bool) {
         let parent = &shown["parentFolder"];
         let folder = Folder {
             parent: (!parent.is_null()).then(|| id_of(parent)),
@@ -314,16 +357,16 @@ impl View {
         };
         let last_mod_seq = shown["lastModSeq"].as_u64().unwrap();
         let id = id_of(&shown["resourceURL"]);
-        learn(&mut self.folders, id, last_mod_seq, Some(folder));
+        learn(&mut self.folders, id, last_mod_seq, Some(folder), told);
     }
 
     /// An object as its GET, or a list, shows it.
-    fn object_is(&mut self, shown: &Value) {
+    fn object_is(&mut self, shown: &Value, told: bool) {
         let correlation = shown["correlationId"].as_str().unwrap_or_default();
         let object = Object::of(shown, correlation.to_owned());
         let last_mod_seq = shown["lastModSeq"].as_u64().unwrap();
         let id = id_of(&shown["resourceURL"]);
-        learn(&mut self.objects, id, last_mod_seq, Some(object));
+        learn(&mut self.objects, id, last_mod_seq, Some(object), told);
     }
 
     /// What it amounts to, without ids.
