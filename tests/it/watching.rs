@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use crate::support::{
     bridge::{Bridge, Builder},
     courier, cyrus,
+    dovecot::{self, Account},
+    http::Client,
+    process::Process,
     proxy::Proxy,
     repertoire::Repertoire,
     witness::Witness,
@@ -17,42 +20,44 @@ use crate::support::{
 
 /// A channel with one subscription, polled.
 struct Subscriber {
+    client: Client,
     notifications: String,
 }
 
 impl Subscriber {
     async fn subscribe(bridge: &Bridge) -> Self {
-        let box_id = bridge.account.box_id().replace('+', "%2B");
+        Self::of(&bridge.client, &bridge.account).await
+    }
+
+    async fn of(client: &Client, account: &Account) -> Self {
+        let box_id = account.box_id().replace('+', "%2B");
         let asked = json!({"notificationChannel": {"channelType": "LongPolling"}});
         let channels = format!("/notificationchannel/v1/{box_id}/channels");
-        let channel = bridge
-            .client
-            .post(&channels, &asked)
-            .await
-            .expect(201)
-            .json();
+        let channel = client.post(&channels, &asked).await.expect(201).json();
         let channel = &channel["notificationChannel"];
         let asked = json!({"nmsSubscription": {"callbackReference": {"notifyURL": channel["callbackURL"]}}});
-        bridge.post("subscriptions", &asked).await.expect(201);
+        let subscriptions = format!("/nms/v1/cpm/{box_id}/subscriptions");
+        client.post(&subscriptions, &asked).await.expect(201);
         let url = channel["channelData"]["channelURL"].as_str().unwrap();
         let (_, path) = url.split_once("/notificationchannel").unwrap();
         Self {
+            client: client.clone(),
             notifications: format!("/notificationchannel{path}"),
         }
     }
 
     /// The events of the next list; none when nothing happens.
-    async fn poll(&self, bridge: &Bridge) -> Vec<Value> {
+    async fn poll(&self) -> Vec<Value> {
         let asked = json!({"longPollingRequestParameters": null});
-        let answer = bridge.client.post(&self.notifications, &asked).await;
+        let answer = self.client.post(&self.notifications, &asked).await;
         let list = answer.expect(200).json()["notificationList"].clone();
         let events = list[0]["nmsEventList"]["nmsEvent"].as_array().cloned();
         events.unwrap_or_default()
     }
 
     /// The next event.
-    async fn event(&self, bridge: &Bridge) -> Value {
-        let polled = tokio::time::timeout(Duration::from_secs(40), self.poll(bridge));
+    async fn event(&self) -> Value {
+        let polled = tokio::time::timeout(Duration::from_secs(40), self.poll());
         let events = polled.await.expect("nothing is told");
         events.into_iter().next().expect("nothing is told")
     }
@@ -101,7 +106,7 @@ async fn a_connection_that_says_bye_in_idle_is_replaced() {
     until(&store, "IDLE", 2).await;
     store.answer("IDLE", "+ idling\n* 2 FETCH (FLAGS (\\Flagged))");
     flag(&store);
-    assert_eq!(flags(&subscriber.event(&bridge).await), ["\\Flagged"]);
+    assert_eq!(flags(&subscriber.event().await), ["\\Flagged"]);
 }
 
 #[tokio::test]
@@ -113,7 +118,7 @@ async fn a_connection_that_has_fallen_silent_is_noticed_and_replaced() {
     // It tells nothing and answers nothing: DONE is said after a second, and a second later there is another connection.
     until(&store, "IDLE", 2).await;
     flag(&store);
-    assert_eq!(flags(&subscriber.event(&bridge).await), ["\\Flagged"]);
+    assert_eq!(flags(&subscriber.event().await), ["\\Flagged"]);
 }
 
 #[tokio::test]
@@ -128,7 +133,7 @@ async fn a_store_that_refuses_notify_is_listened_to_by_idle() {
     let subscriber = Subscriber::subscribe(&bridge).await;
     store.answer("IDLE", "+ idling\n* 2 FETCH (FLAGS (\\Flagged))");
     flag(&store);
-    assert_eq!(flags(&subscriber.event(&bridge).await), ["\\Flagged"]);
+    assert_eq!(flags(&subscriber.event().await), ["\\Flagged"]);
     assert_eq!(store.received("NOTIFY *").len(), 1);
     store.until_received("IDLE").await;
     store.assert_all_known();
@@ -159,7 +164,7 @@ async fn a_box_whose_password_is_refused_meanwhile_is_watched_again_once_its_own
     flag(&store);
     // The owner comes, with a password that is good (again).
     bridge.get("folders/operations/pathToId").await;
-    assert_eq!(flags(&subscriber.event(&bridge).await), ["\\Flagged"]);
+    assert_eq!(flags(&subscriber.event().await), ["\\Flagged"]);
 }
 
 /// Makes so many messages, quickly.
@@ -193,7 +198,7 @@ async fn five_thousand_expunges_in_one_burst_are_all_told() {
     witness.command("EXPUNGE").await.ok();
     let mut deleted = std::collections::BTreeSet::new();
     while deleted.len() < 5000 {
-        for event in subscriber.poll(&bridge).await {
+        for event in subscriber.poll().await {
             if let Some(url) = event["deletedObject"]["resourceURL"].as_str() {
                 deleted.insert(url.to_owned());
             }
@@ -228,12 +233,12 @@ async fn a_subscriber_that_does_not_come_costs_a_queue_and_then_one_reset() {
         }
     };
     let _ = tokio::time::timeout(Duration::from_secs(3), told).await;
-    let events = subscriber.poll(&bridge).await;
+    let events = subscriber.poll().await;
     assert_eq!(events, [json!({"resetBox": {}})]);
     witness
         .append("INBOX", b"Subject: y\r\n\r\ny\r\n", "", None)
         .await;
-    let event = subscriber.event(&bridge).await;
+    let event = subscriber.event().await;
     assert!(event["changedObject"].is_object(), "{event}");
 }
 
@@ -242,6 +247,54 @@ fn subscriber_is_behind(metrics: &str) -> bool {
         .lines()
         .find(|line| line.starts_with("queue_overflows_total"));
     overflows.is_some_and(|line| !line.ends_with(" 0"))
+}
+
+/// Connections to the store there are, as the metrics have it.
+async fn connections(process: &Process) -> u32 {
+    let metrics = process.metrics().await;
+    let lines = metrics.lines();
+    let lines = lines.filter(|line| line.starts_with("imap_connections{"));
+    lines
+        .map(|line| line.rsplit(' ').next().unwrap().parse::<u32>().unwrap())
+        .sum()
+}
+
+#[tokio::test]
+async fn a_watcher_counts_among_the_connections_of_its_account_and_leaves_one_to_requests() {
+    for cap in [1, 2] {
+        let account = dovecot::account(&format!("cap-{cap}"));
+        let settings = format!("max_connections_per_account = {cap}\n[notifications]\npoll = 5\n");
+        let process = Process::start(account.imap, &settings);
+        let client = process.client(&account);
+        let subscriber = Subscriber::of(&client, &account).await;
+        let box_id = account.box_id().replace('+', "%2B");
+        let target = format!("/nms/v1/cpm/{box_id}/folders/operations/pathToId?path=/INBOX");
+        let asking = async {
+            for _ in 0..20 {
+                let asks = (0..8).map(|_| client.get(&target));
+                for answer in futures_util::future::join_all(asks).await {
+                    answer.expect(200);
+                }
+            }
+        };
+        let counting = async {
+            let mut most = 0;
+            for _ in 0..50 {
+                most = most.max(connections(&process).await);
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            most
+        };
+        let ((), most) = tokio::join!(asking, counting);
+        assert!((1..=cap).contains(&most), "{most} of {cap}");
+        let mut witness = account.witness().await;
+        witness
+            .append("INBOX", b"Subject: x\r\n\r\nx\r\n", "", None)
+            .await;
+        let event = subscriber.event().await;
+        assert!(event["changedObject"].is_object(), "{event}");
+        process.stop();
+    }
 }
 
 /// A change of another client's, and one through the bridge, both told.
@@ -255,19 +308,19 @@ async fn tells_both(bridge: &Bridge, witness: &mut Witness) {
             None,
         )
         .await;
-    let event = subscriber.event(bridge).await;
+    let event = subscriber.event().await;
     let object = &event["changedObject"];
     assert_eq!(object["correlationId"], "one", "{event}");
     let url = object["resourceURL"].as_str().unwrap();
     let (_, id) = url.rsplit_once('/').unwrap();
     let flag = format!("objects/{id}/flags/%5CFlagged");
     bridge.put(&flag, &json!({"empty": null})).await.expect(201);
-    assert_eq!(flags(&subscriber.event(bridge).await), ["\\Flagged"]);
+    assert_eq!(flags(&subscriber.event().await), ["\\Flagged"]);
     bridge.delete(&format!("objects/{id}")).await.expect(204);
-    let mut event = subscriber.event(bridge).await;
+    let mut event = subscriber.event().await;
     if event["changedObject"].is_object() {
         // It was flagged before it was expunged.
-        event = subscriber.event(bridge).await;
+        event = subscriber.event().await;
     }
     assert_eq!(event["deletedObject"]["resourceURL"], url, "{event}");
     assert_eq!(event["deletedObject"]["correlationId"], "one");

@@ -40,13 +40,13 @@ async fn own_writes(what: &str, bridge: &Bridge, witness: &mut Witness) {
     witness
         .append("INBOX", b"Subject: x\r\n\r\nx\r\n", "", None)
         .await;
-    let event = subscriber.event(bridge).await;
+    let event = subscriber.event().await;
     let url = event["changedObject"]["resourceURL"].as_str().unwrap();
     let (_, id) = url.rsplit_once('/').unwrap();
     let flag = format!("objects/{id}/flags/%5CFlagged");
     let mut times = Vec::new();
     for round in 0..ROUNDS {
-        let polling = subscriber.event(bridge);
+        let polling = subscriber.event();
         let writing = async {
             tokio::time::sleep(Duration::from_millis(20)).await;
             if round % 2 == 0 {
@@ -104,7 +104,7 @@ async fn changes_of_others_on_dovecot() {
     let mut times = Vec::new();
     for _ in 0..60 {
         let polled = async {
-            subscriber.event(&bridge).await;
+            subscriber.event().await;
             Instant::now()
         };
         let pushed = async {
