@@ -17,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use http::{Request, Response};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
@@ -88,24 +89,17 @@ pub async fn serve<S, F>(
             (Arc::clone(&builder), service.clone(), graceful.watcher());
         let (acceptor, aborted) = (acceptor.clone(), aborted.clone());
         let place = (permit, connections.token());
-        let connection = async move {
-            let wait = limits.header_timeout;
-            match acceptor {
-                None => {
-                    let converse =
-                        converse(stream, peer, false, limits, &builder, watcher, service);
-                    Box::pin(converse).await
-                }
-                // A handshake has to do with a box of its own too: there may be thousands of connections that only wait.
-                Some(acceptor) => match timeout(wait, Box::pin(acceptor.accept(stream))).await {
-                    Ok(Ok(stream)) => {
-                        let converse =
-                            converse(stream, peer, true, limits, &builder, watcher, service);
-                        Box::pin(converse).await
-                    }
-                    Ok(Err(_)) | Err(_) => Ok(None),
-                },
+        // Each in a box of its own: a plain connection, of which there may be thousands that wait, takes no room for TLS.
+        let connection = match acceptor {
+            None => converse(stream, peer, false, limits, builder, watcher, service).boxed(),
+            Some(acceptor) => async move {
+                let Ok(Ok(stream)) = timeout(limits.header_timeout, acceptor.accept(stream)).await
+                else {
+                    return Ok(None);
+                };
+                converse(stream, peer, true, limits, builder, watcher, service).await
             }
+            .boxed(),
         };
         task::spawn(async move {
             tokio::select! {
@@ -148,7 +142,7 @@ async fn converse<I, S, F>(
     peer: SocketAddr,
     secure: bool,
     limits: Limits,
-    builder: &Builder<Streams>,
+    builder: Arc<Builder<Streams>>,
     watcher: Watcher,
     service: S,
 ) -> Result<Option<Conversation>, BodyError>

@@ -75,23 +75,24 @@ pub(super) fn lifetime_of_id(
     Ok(granted(seconds))
 }
 
-/// Row N4. Whatever is sent says nothing (contract §8.3).
-pub(super) async fn notifications(call: Call, id: String) -> Answer {
+/// Row N4. Whatever is sent says nothing (contract §8.3). Who waits keeps nothing of the request.
+pub(super) fn notifications(call: Call, id: String) -> impl Future<Output = Answer> {
     let format = call.wanted.unwrap_or(call.sent);
-    // Who waits keeps nothing of the request.
     let (notifications, box_id) = (call.notifications, call.box_id);
-    let polled = Box::pin(notifications.poll(&box_id, &id)).await?;
-    let (lists, receipt) = match polled {
-        Polled::Lists(lists, receipt) => (lists, Some(receipt)),
-        Polled::Nothing => (Vec::new(), None),
-    };
-    let lists = lists.into_iter().map(Notification::EventList);
-    let list = NotificationList(lists.collect());
-    let mut response = document(format, StatusCode::OK, "notificationList", &list);
-    if let Some(receipt) = receipt {
-        response.extensions_mut().insert(receipt);
+    async move {
+        let polled = notifications.poll(&box_id, &id).await?;
+        let (lists, receipt) = match polled {
+            Polled::Lists(lists, receipt) => (lists, Some(receipt)),
+            Polled::Nothing => (Vec::new(), None),
+        };
+        let lists = lists.into_iter().map(Notification::EventList);
+        let list = NotificationList(lists.collect());
+        let mut response = document(format, StatusCode::OK, "notificationList", &list);
+        if let Some(receipt) = receipt {
+            response.extensions_mut().insert(receipt);
+        }
+        Ok(response)
     }
-    Ok(response)
 }
 
 fn read_lifetime(sent: Format, body: &[u8]) -> Result<Option<u64>, Failure> {
