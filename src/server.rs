@@ -77,7 +77,10 @@ pub async fn serve<S, F>(
     let acceptor = tls.map(TlsAcceptor::from);
     let permits = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
-    let builder = Arc::new(builder(limits));
+    let builders = Arc::new(Builders {
+        http_1: builder(limits).http1_only(),
+        http_2: builder(limits).http2_only(),
+    });
     let aborted = CancellationToken::new();
     // Also of those that are no longer HTTP, which graceful shutdown does not know.
     let connections = TaskTracker::new();
@@ -85,18 +88,29 @@ pub async fn serve<S, F>(
         let Some((stream, peer, permit)) = accept(&listener, &permits, &shutdown).await else {
             break;
         };
-        let (builder, service, watcher) =
-            (Arc::clone(&builder), service.clone(), graceful.watcher());
+        let (builders, service, watcher) =
+            (Arc::clone(&builders), service.clone(), graceful.watcher());
         let (acceptor, aborted) = (acceptor.clone(), aborted.clone());
         let place = (permit, connections.token());
         // Each in a box of its own: a plain connection, of which there may be thousands that wait, takes no room for TLS.
         let connection = match acceptor {
-            None => converse(stream, peer, false, limits, builder, watcher, service).boxed(),
+            None => async move {
+                let speaks = timeout(limits.header_timeout, speaks_http_2(&stream)).await;
+                let Ok(Ok(http_2)) = speaks else {
+                    return Ok(None);
+                };
+                let builder = builders.of(http_2);
+                converse(stream, peer, false, limits, builder, watcher, service).await
+            }
+            .boxed(),
             Some(acceptor) => async move {
                 let Ok(Ok(stream)) = timeout(limits.header_timeout, acceptor.accept(stream)).await
                 else {
                     return Ok(None);
                 };
+                // RFC 7301: whatever else the client would have spoken, it has agreed to this.
+                let http_2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                let builder = builders.of(http_2);
                 converse(stream, peer, true, limits, builder, watcher, service).await
             }
             .boxed(),
@@ -142,7 +156,7 @@ async fn converse<I, S, F>(
     peer: SocketAddr,
     secure: bool,
     limits: Limits,
-    builder: Arc<Builder<Streams>>,
+    builder: &Builder<Streams>,
     watcher: Watcher,
     service: S,
 ) -> Result<Option<Conversation>, BodyError>
@@ -209,6 +223,38 @@ async fn accept(
     tokio::select! {
         () = shutdown.cancelled() => None,
         next = next => next,
+    }
+}
+
+/// One for each of the two: one for both reads the beginning of a connection apart, and HTTP/1.1 then takes twice the room for what
+/// follows.
+#[derive(Debug)]
+struct Builders {
+    http_1: Builder<Streams>,
+    http_2: Builder<Streams>,
+}
+
+impl Builders {
+    fn of(&self, http_2: bool) -> &Builder<Streams> {
+        if http_2 { &self.http_2 } else { &self.http_1 }
+    }
+}
+
+/// Whether a client begins as HTTP/2 does (RFC 9113 §3.4); what it has sent is still to be read.
+async fn speaks_http_2(stream: &TcpStream) -> std::io::Result<bool> {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    // What comes in pieces is looked at again after so long: that some of it is there is no news.
+    const PIECES: Duration = Duration::from_millis(5);
+    let mut beginning = [0; PREFACE.len()];
+    loop {
+        let length = stream.peek(&mut beginning).await?;
+        if length == 0 || !PREFACE.starts_with(&beginning[..length]) {
+            return Ok(false);
+        }
+        if length == PREFACE.len() {
+            return Ok(true);
+        }
+        sleep(PIECES).await;
     }
 }
 

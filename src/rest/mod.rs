@@ -568,8 +568,6 @@ fn poll<'a>(
     // Contract §8.3: any body or none. What it takes to read it is gone when the poll waits.
     let reading = arriving.without_document(body).boxed();
     async move {
-        // hyper makes room to hear of a client that hangs up: twice as much once nothing of the request is left in the room it has.
-        tokio::task::yield_now().await;
         let call = reading.await?;
         channels::notifications(call, channel).await
     }
