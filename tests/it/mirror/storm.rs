@@ -2,6 +2,7 @@
 //! then. In the end the mirror, which has seen REST only, is what a direct IMAP session sees.
 
 use std::{
+    collections::BTreeSet,
     path::Path,
     sync::{
         Arc, Mutex,
@@ -179,6 +180,7 @@ fn workers(place: &Place, numbers: &mut Numbers, left: &Left) -> Vec<JoinHandle<
         name: "r".to_owned(),
         numbers: Numbers::new(numbers.next()),
         count: 0,
+        moved: BTreeSet::new(),
     };
     workers.push(task::spawn(work_by_rest(neighbour, left.clone())));
     workers

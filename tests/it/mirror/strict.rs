@@ -408,11 +408,11 @@ impl Object {
     }
 }
 
-fn text(value: &Value) -> &str {
+pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
 
-fn id_of(url: &Value) -> String {
+pub(super) fn id_of(url: &Value) -> String {
     text(url).rsplit('/').next().unwrap().to_owned()
 }
 
