@@ -369,6 +369,13 @@ impl View {
         learn(&mut self.objects, id, last_mod_seq, Some(object), told);
     }
 
+    /// Whether there is an object with this id.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.objects
+            .get(id)
+            .is_some_and(|known| known.now.is_some())
+    }
+
     /// What it amounts to, without ids.
     pub(super) fn contents(&self) -> Contents {
         let mut contents = Contents::default();
