@@ -1,5 +1,5 @@
-//! Objects that are gone: what was deleted through the bridge, and on a store with QRESYNC what others have expunged
-//! (contract §4.2, §4.7, §7.1).
+//! Objects that are gone: what was deleted through the bridge or seen to be gone by whoever watches the box, and on a store with QRESYNC
+//! what others have expunged (contract §4.2, §4.7, §7.1).
 //!
 //! The store need not remember every expunge, nor for how long, and may name what nobody has seen (RFC 7162 §3.2.5.1): more may be
 //! said than is true of messages that never were, never of one that is there.
@@ -26,9 +26,9 @@ const MOST_SETS: usize = 4;
 const MOST_OF_FOLDER: usize = 10_000;
 
 impl Account {
-    /// References of objects that were deleted, at most so many: those deleted through the bridge, the newest first, and by turns with
-    /// them those the store tells of, folder by folder, the newest UID first, since nobody knows when that was. Never one that was moved
-    /// through the bridge.
+    /// References of objects that were deleted, at most so many: those deleted through the bridge or seen to be gone, the newest first,
+    /// and by turns with them those the store tells of, folder by folder, the newest UID first, since nobody knows when that was. Never
+    /// one that was moved through the bridge.
     ///
     /// # Errors
     /// What the store's answers mean.
@@ -67,8 +67,13 @@ impl Account {
             .into_iter()
             .map(|uid| self.id_of(self.place_at(key, uid)).to_bytes())
             .collect();
+        self.bury_ids(&objects);
+    }
+
+    /// Remembers that objects are gone, by the bytes of their ids, whoever has deleted them.
+    pub(super) fn bury_ids(&self, objects: &[Vec<u8>]) {
         if !objects.is_empty() {
-            self.store.state.bury(&self.scope(), &objects);
+            self.store.state.bury(&self.scope(), objects);
         }
     }
 

@@ -100,7 +100,7 @@ impl Opened {
         self.urls.object_id(url).unwrap()
     }
 
-    async fn vanished(&self, most: usize) -> Vec<String> {
+    pub(crate) async fn vanished(&self, most: usize) -> Vec<String> {
         let list = self.account.vanished(&self.urls, most).await.unwrap();
         list.object_reference
             .into_iter()

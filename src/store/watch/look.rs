@@ -480,6 +480,7 @@ impl Look<'_> {
             self.account.settled().await?;
         }
         let gone = std::mem::take(&mut self.gone);
+        let mut buried = Vec::new();
         for (at, (key, uid, mod_seq)) in gone.into_iter().enumerate() {
             let place = self.account.place_at(&key, uid);
             let id = self.account.id_of(place.clone());
@@ -488,7 +489,10 @@ impl Look<'_> {
             }
             let change = self.object_gone(&key, uid, &id, mod_seq, at).await;
             self.add(change);
+            buried.push(id.to_bytes());
         }
+        // Where the store itself does not tell of expunges, or the folder is gone that could, nobody else knows.
+        self.account.bury_ids(&buried);
         Ok(())
     }
 

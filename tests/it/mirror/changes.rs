@@ -1,6 +1,6 @@
 //! Changes of a box, drawn by lot: by a direct IMAP session, and through the bridge.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use serde_json::{Value, json};
 use tokio::{
@@ -11,6 +11,7 @@ use tokio::{
 use super::{
     diary::Diary,
     rest::{Rest, exchange},
+    strict::id_of,
 };
 use crate::{
     creation::Form, exactly_once::numbers::Numbers, objects::below_box, support::witness::quoted,
@@ -234,6 +235,8 @@ pub(super) struct Neighbour {
     pub(super) name: String,
     pub(super) numbers: Numbers,
     pub(super) count: usize,
+    /// Ids of the objects that it wanted moved.
+    pub(super) moved: BTreeSet<String>,
 }
 
 impl Neighbour {
@@ -362,15 +365,20 @@ impl Neighbour {
 
     /// Copies or moves objects of a folder, or all of it.
     async fn relocate(&mut self, folder: &str, to: &str, whole: bool) -> Option<()> {
+        let operation = ["copy", "move", "move"][self.numbers.below(3)];
         let sources = if whole {
             json!({"folders": {"folderReference": [{"resourceURL": self.url(folder)}]}})
         } else {
-            json!({"objects": {"objectReference": self.references(folder).await?}})
+            let objects = self.references(folder).await?;
+            if operation == "move" {
+                let moved = objects.iter().map(|object| id_of(&object["resourceURL"]));
+                self.moved.extend(moved);
+            }
+            json!({"objects": {"objectReference": objects}})
         };
         let asked = json!({"targetSourceRef": {
             "targetRef": {"resourceURL": self.url(to)}, "sourceRefs": sources,
         }});
-        let operation = ["copy", "move", "move"][self.numbers.below(3)];
         let resource = format!("folders/operations/{operation}ToFolder");
         self.ask("POST", &resource, &asked).await.map(drop)
     }

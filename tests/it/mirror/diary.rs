@@ -19,6 +19,10 @@ impl Diary {
         writeln!(lines, "{now} {}", line.replace("\r\n", " ")).unwrap();
     }
 
+    pub(super) fn text(&self) -> String {
+        self.0.lock().unwrap().clone()
+    }
+
     pub(super) fn write(&self, file: &Path) {
         std::fs::write(file, &*self.0.lock().unwrap()).unwrap();
     }

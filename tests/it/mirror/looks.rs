@@ -6,7 +6,7 @@ use cpm_bridge::{
 };
 
 use crate::{
-    support::{dovecot, witness::Witness},
+    support::{dovecot, proxy::Proxy, witness::Witness},
     vanished::Opened,
 };
 
@@ -80,6 +80,33 @@ async fn an_object_that_goes_with_its_folder_is_above_all_that_was_shown_of_it()
         Change::Object(_) | Change::Folder(_) | Change::FolderGone(_) => None,
     });
     assert!(gone > object.last_mod_seq, "{changes:?} {object:?}");
+}
+
+/// Also where the store does not tell of expunges, and of a folder that is gone itself.
+#[tokio::test]
+async fn what_others_delete_is_listed_as_vanished_once_it_is_seen_to_be_gone() {
+    let account = dovecot::account("seen_to_be_gone");
+    let proxy = Proxy::hiding(account.imap, &["QRESYNC"]).await;
+    let opened = Opened::in_memory(proxy.address(), &account.login).await;
+    let mut witness = opened.witness().await;
+    for mailbox in ["A", "B"] {
+        witness.command(&format!("CREATE {mailbox}")).await.ok();
+        witness.append(mailbox, MESSAGE, "", None).await;
+        witness.append(mailbox, MESSAGE, "", None).await;
+    }
+    let mut picture = opened.account.picture().await.unwrap();
+    let (a, b) = (opened.objects("/A").await, opened.objects("/B").await);
+    witness.command("SELECT A").await.ok();
+    witness.command("STORE 1 +FLAGS (\\Deleted)").await.ok();
+    witness.command("EXPUNGE").await.ok();
+    witness.command("DELETE B").await.ok();
+    assert_eq!(opened.vanished(10).await, [""; 0]);
+    looked(&opened, &mut picture, None).await;
+    let mut vanished = opened.vanished(10).await;
+    let mut gone = vec![a[1].clone(), b[0].clone(), b[1].clone()];
+    vanished.sort();
+    gone.sort();
+    assert_eq!(vanished, gone);
 }
 
 #[tokio::test]

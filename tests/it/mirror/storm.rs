@@ -2,6 +2,7 @@
 //! then. In the end the mirror, which has seen REST only, is what a direct IMAP session sees.
 
 use std::{
+    collections::BTreeSet,
     path::Path,
     sync::{
         Arc, Mutex,
@@ -14,12 +15,13 @@ use cpm_bridge::{
     demo::dovecot::{Dovecot, Error, Options},
     task,
 };
+use serde_json::json;
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::{
     changes::{Foreigner, Neighbour, Session},
     rest::Rest,
-    strict::{Counts, Mirror, View},
+    strict::{Counts, Mirror, View, id_of},
     truth::Contents,
 };
 use crate::{
@@ -179,6 +181,7 @@ fn workers(place: &Place, numbers: &mut Numbers, left: &Left) -> Vec<JoinHandle<
         name: "r".to_owned(),
         numbers: Numbers::new(numbers.next()),
         count: 0,
+        moved: BTreeSet::new(),
     };
     workers.push(task::spawn(work_by_rest(neighbour, left.clone())));
     workers
@@ -255,6 +258,21 @@ async fn in_step(
     }
 }
 
+/// How many objects are said to have vanished; none of them is there.
+async fn vanished(place: &Place, view: &Mutex<View>) -> usize {
+    let criterion = json!({"criterion": [{"type": "VanishedObjects", "value": ""}]});
+    let asked = json!({"selectionCriteria": {"maxEntries": 500, "searchCriteria": criterion}});
+    let resource = "objects/operations/search";
+    let answer = place.rest.insist("POST", resource, &asked).await;
+    let list = answer.expect(200).json()["objectReferenceList"].take();
+    let gone = list["objectReference"].as_array().unwrap();
+    for object in gone {
+        let id = id_of(&object["resourceURL"]);
+        assert!(!view.lock().unwrap().has(&id), "{id} is there");
+    }
+    gone.len()
+}
+
 /// Lets it storm; what the mirror was told.
 async fn storm(weather: Weather) -> Counts {
     let mut numbers = Numbers::new(seed());
@@ -274,7 +292,10 @@ async fn storm(weather: Weather) -> Counts {
     let behind = in_step(&mut place, &view, &mut following).await;
     let (folders, messages) = view.lock().unwrap().contents().count();
     let counts = view.lock().unwrap().counts;
-    eprintln!("{stormed:?}, {folders} folders, {messages} messages, {behind:?} behind, {counts:?}");
+    let vanished = vanished(&place, &view).await;
+    eprintln!(
+        "{stormed:?}, {folders} folders, {messages} messages, {vanished} vanished, {behind:?} behind, {counts:?}"
+    );
     following.abort();
     place.bridge.take().unwrap().stop();
     place.dovecot.take().unwrap().stop().await.unwrap();

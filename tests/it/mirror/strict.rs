@@ -369,6 +369,13 @@ impl View {
         learn(&mut self.objects, id, last_mod_seq, Some(object), told);
     }
 
+    /// Whether there is an object with this id.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.objects
+            .get(id)
+            .is_some_and(|known| known.now.is_some())
+    }
+
     /// What it amounts to, without ids.
     pub(super) fn contents(&self) -> Contents {
         let mut contents = Contents::default();
@@ -408,11 +415,11 @@ impl Object {
     }
 }
 
-fn text(value: &Value) -> &str {
+pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
 
-fn id_of(url: &Value) -> String {
+pub(super) fn id_of(url: &Value) -> String {
     text(url).rsplit('/').next().unwrap().to_owned()
 }
 

@@ -47,6 +47,14 @@ impl Contents {
         lines
     }
 
+    /// The same, but for flags.
+    pub(super) fn without_flags(mut self) -> Self {
+        for (_, flags) in self.0.values_mut().flatten() {
+            flags.clear();
+        }
+        self
+    }
+
     /// All of a box.
     pub(super) async fn read(account: &Account) -> Self {
         let mut witness = account.witness().await;
