@@ -1,9 +1,11 @@
 //! What clients do with subscriptions: make them, look at them, change and end them.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
 };
+
+use tokio::time::sleep;
 
 use super::{
     BoxKey, Error, Notifications,
@@ -13,17 +15,20 @@ use super::{
     kept, new_id, now,
     subscription::{Record, Subscription, granted},
     token::Token,
+    watcher,
 };
 use crate::{
     identity::BoxId,
     nms::{self, ChannelUrls, NotificationFormat, Urls},
     state::Note,
     store::{
-        Account, Change, Filter, Rings,
+        Account, Change, Filter,
         id::{Seal, fingerprint},
     },
 };
 
+/// Most looks at a box that is on the move all the time, before its client is told to read it anew.
+const LOOKS: usize = 20;
 /// Longest text of a client's that is kept, in bytes.
 const LONGEST: usize = 4096;
 
@@ -351,24 +356,30 @@ impl Notifications {
         })
     }
 
-    /// What has changed since a picture; `None` when that is more than a queue holds.
+    /// What has changed since a picture; `None` when that is more than a queue holds, or when the box does not keep still.
     pub(super) async fn replayed(
         &self,
         account: &Account,
         mut picture: crate::store::Picture,
     ) -> Result<Option<VecDeque<Change>>, Error> {
-        let everything = Rings {
-            all: true,
-            ..Rings::default()
-        };
         let most = self.settings.limits.queue;
-        let looked = account
-            .changes_since(&mut picture, &everything, most, true)
-            .await?;
-        if looked.too_many {
-            return Ok(None);
+        let mut replayed: VecDeque<Change> = VecDeque::new();
+        for _ in 0..LOOKS {
+            let looked = account
+                .changes_since(&mut picture, &watcher::everything(), most, true)
+                .await?;
+            let newer: HashSet<&[u8]> = looked.changes.iter().map(Change::entity).collect();
+            replayed.retain(|change| !newer.contains(change.entity()));
+            replayed.extend(looked.changes);
+            if looked.too_many || replayed.len() > most {
+                return Ok(None);
+            }
+            if !looked.again {
+                return Ok(Some(replayed));
+            }
+            sleep(watcher::AGAIN).await;
         }
-        Ok(Some(looked.changes.into()))
+        Ok(None)
     }
 
     /// From now on what it is told goes where it shall.

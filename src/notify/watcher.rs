@@ -29,7 +29,7 @@ const SETTLED: Duration = Duration::from_secs(10);
 /// How long a store that tells nothing unasked is believed to stay so.
 const NEVER: Duration = Duration::from_secs(3600);
 /// How long after a look that found something on the move the next one comes.
-const AGAIN: Duration = Duration::from_millis(100);
+pub(super) const AGAIN: Duration = Duration::from_millis(100);
 
 struct Watcher {
     room: Arc<Notifications>,
@@ -389,7 +389,8 @@ impl Hearing {
     }
 }
 
-fn everything() -> Rings {
+/// For a look at all there is.
+pub(super) fn everything() -> Rings {
     Rings {
         all: true,
         ..Rings::default()

@@ -6,11 +6,16 @@
 //!   are others too (Courier gives a mailbox that is renamed new ones): the place has the key as it is found, and what was there before
 //!   has aliases, each object its own (`renumbered`).
 //! * Nothing is known by two ids: what an alias leads to cannot be asked for by an id made of its place.
+//! * A name that only has others below it has no mark but that name, and is there again whenever somebody makes a folder below it. If
+//!   the bridge has made a mailbox of the one before, or moved it, that has the id: the one that has come gets a new one.
 //! * An id that lives by an alias dies with it; the oldest are forgotten when there are too many (`state`).
 
+use uuid::Uuid;
+
 use super::{
-    Account,
+    Account, Error,
     id::{MailboxKey, ObjectId},
+    tree::Tree,
 };
 
 impl Account {
@@ -19,12 +24,48 @@ impl Account {
         format!("{}/{}", self.store.name, self.login)
     }
 
-    /// The key a mailbox is shown with.
+    /// The key a mailbox is shown with. Before [`Self::tell_apart`] has given a mailbox a key of its own whose key stands for another, it is
+    /// one that leads nowhere.
     pub(super) fn shown_key(&self, found: &MailboxKey) -> MailboxKey {
-        let shown = self.store.state.shown(&self.scope(), &found.to_bytes());
-        shown
-            .and_then(|bytes| MailboxKey::from_bytes(&bytes))
-            .unwrap_or_else(|| found.clone())
+        if let Some(shown) = self.other_key(found) {
+            return shown;
+        }
+        let bytes = found.to_bytes();
+        match self.store.state.found(&self.scope(), &bytes) {
+            Some(other) => MailboxKey::apart(&[bytes, other].concat(), found.validity()),
+            None => found.clone(),
+        }
+    }
+
+    /// The key that a mailbox has been given instead of its own.
+    pub(super) fn other_key(&self, found: &MailboxKey) -> Option<MailboxKey> {
+        let shown = self.store.state.shown(&self.scope(), &found.to_bytes())?;
+        MailboxKey::from_bytes(&shown)
+    }
+
+    /// Gives each mailbox of a tree a key of its own whose key stands for another. Not in the middle of a change: its end says who keeps which.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when that cannot be kept.
+    pub(super) async fn tell_apart(&self, tree: &Tree) -> Result<(), Error> {
+        let (scope, state) = (self.scope(), &self.store.state);
+        if state.aliases(&scope).is_none() {
+            return Ok(());
+        }
+        let taken = |key: &MailboxKey| {
+            let bytes = key.to_bytes();
+            state.shown(&scope, &bytes).is_none() && state.found(&scope, &bytes).is_some()
+        };
+        let keys = tree.subtree("").map(|(_, node)| &node.key);
+        let taken: Vec<&MailboxKey> = keys.filter(|key| taken(key)).collect();
+        if taken.is_empty() {
+            return Ok(());
+        }
+        for key in taken {
+            let another = MailboxKey::apart(Uuid::new_v4().as_bytes(), key.validity());
+            state.alias(&scope, &another.to_bytes(), &key.to_bytes());
+        }
+        Ok(state.commit().await?)
     }
 
     /// What to look for in the tree; `None` when another folder has taken this key's place and is shown differently.

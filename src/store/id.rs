@@ -69,6 +69,12 @@ impl MailboxKey {
         Self::Name(short_digest(name.as_bytes()), uid_validity)
     }
 
+    /// One that stands for a mailbox whose own key stands for another: told apart from all by `mark`.
+    #[must_use]
+    pub fn apart(mark: &[u8], uid_validity: u32) -> Self {
+        Self::Name(short_digest(mark), uid_validity)
+    }
+
     /// The UIDVALIDITY in it; 0 for a mailbox that could not be selected.
     #[must_use]
     pub fn validity(&self) -> u32 {

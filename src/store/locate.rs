@@ -39,9 +39,7 @@ impl Account {
         let mut known = true;
         let read = async {
             known = false;
-            Tree::read(&self.pool, &self.shared.naming, &self.store.roots)
-                .await
-                .map(Arc::new)
+            self.read_tree().await.map(Arc::new)
         };
         let tree = self
             .store
@@ -54,11 +52,19 @@ impl Account {
 
     /// The tree as it is now.
     pub(super) async fn fresh_tree(&self) -> Result<Arc<Tree>, Error> {
-        let tree = Arc::new(Tree::read(&self.pool, &self.shared.naming, &self.store.roots).await?);
+        let tree = Arc::new(self.read_tree().await?);
         self.store
             .trees
             .insert(self.login.clone(), Arc::clone(&tree))
             .await;
+        Ok(tree)
+    }
+
+    async fn read_tree(&self) -> Result<Tree, Error> {
+        let tree = Tree::read(&self.pool, &self.shared.naming, &self.store.roots).await?;
+        if let Ok(_turn) = self.shared.changing.try_lock() {
+            self.tell_apart(&tree).await?;
+        }
         Ok(tree)
     }
 

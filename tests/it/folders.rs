@@ -439,6 +439,42 @@ async fn paths_lead_to_folders_one_by_one() {
 }
 
 #[tokio::test]
+async fn a_name_that_is_there_again_is_not_the_folder_that_had_it() {
+    let bridge = Bridge::builder("name_again")
+        .folder("none/deep")
+        .start()
+        .await;
+    let moved = folder_of(&bridge, "/none").await;
+    let name = json!({"name": "other"});
+    bridge
+        .put(&format!("{moved}/folderName"), &name)
+        .await
+        .expect(200);
+    // A name above others has no mark of its own: this one is as the one before was.
+    let mut witness = bridge.witness().await;
+    witness.command("CREATE none/new").await.ok();
+    bridge.get(&format!("{moved}?path=Yes")).await.expect(200);
+    let come = folder_of(&bridge, "/none").await;
+    assert_ne!(come, moved);
+    for (folder, path) in [(&come, "/none"), (&moved, "/other")] {
+        let shown = bridge.get(&format!("{folder}?path=Yes")).await.expect(200);
+        assert_eq!(shown.json()["folder"]["path"], path);
+    }
+    assert_eq!(folder_of(&bridge, "/none").await, come, "it keeps its id");
+    bridge.delete(&come).await.expect(204);
+    let left = witness.command("LIST \"\" *").await.ok().texts().join("\n");
+    assert!(
+        left.contains("other/deep") && !left.contains("none"),
+        "{left}"
+    );
+    // And again.
+    witness.command("CREATE none/newer").await.ok();
+    let again = folder_of(&bridge, "/none").await;
+    assert!(again != moved, "{again}");
+    bridge.get(&again).await.expect(200);
+}
+
+#[tokio::test]
 async fn renames_at_the_same_time_all_succeed_one_after_the_other() {
     let bridge = Bridge::builder("renames_at_once")
         .message("f", "f01-sms-in.eml")

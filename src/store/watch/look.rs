@@ -123,6 +123,7 @@ impl Account {
         for attempt in 0.. {
             let turn = self.turn_to_change().await?;
             let tree = self.fresh_tree().await?;
+            self.tell_apart(&tree).await?;
             let census = Census::take(&self.pool, &tree).await?;
             drop(turn);
             let missing = |key: &Vec<u8>| {
@@ -173,11 +174,16 @@ impl Look<'_> {
     async fn everything(&mut self) -> Result<(), Error> {
         self.whole = true;
         let (tree, census) = self.account.tree_and_census(self.picture).await?;
-        let mut there = BTreeSet::new();
+        let (mut there, mut shown) = (BTreeSet::new(), BTreeSet::new());
         let mut renumbered = BTreeSet::new();
         for (path, node) in tree.subtree("") {
             let key = node.key.to_bytes();
             there.insert(key.clone());
+            shown.extend(
+                self.account
+                    .shown_folder(&tree, path)
+                    .map(|id| id.to_bytes()),
+            );
             let from = self.folder(&tree, &census, path, node).await?;
             renumbered.extend(from);
         }
@@ -191,6 +197,7 @@ impl Look<'_> {
         for key in gone {
             self.folder_gone(&key, renumbered.contains(&key))?;
         }
+        self.became_another(&shown);
         Ok(())
     }
 
@@ -208,9 +215,7 @@ impl Look<'_> {
             return Ok(None);
         };
         let folder = id.to_bytes();
-        let (_, digest) = account.folder_entity(tree, path);
-        let [_, _, _, _, named @ ..] = digest.to_be_bytes();
-        let named = u32::from_be_bytes(named);
+        let named = named(account.folder_entity(tree, path));
         let place = Some(Place {
             mailbox: node.mailbox.clone(),
             expected: node.expected.clone(),
@@ -340,24 +345,17 @@ impl Look<'_> {
         self.now.insert(key.to_vec(), None);
         let mailbox = key_of(key)?;
         self.went(&mailbox, &known.uids, known.mod_seq.saturating_add(1));
-        if renamed || self.asked.silent {
+        if renamed {
             return Ok(());
         }
         let id = match &known.place {
             Some(place) => place.folder.clone(),
-            None => self.account.shown_key(&mailbox).to_bytes(),
+            None => {
+                let other = self.account.other_key(&mailbox);
+                other.unwrap_or(mailbox).to_bytes()
+            }
         };
-        // What is a root stays, whatever becomes of its mailbox.
-        if !matches!(FolderId::from_bytes(&id), Some(FolderId::Mailbox(_))) {
-            return Ok(());
-        }
-        let last_mod_seq = self.revision_of_gone(&id);
-        self.folders_gone.push(Change::FolderGone(Gone {
-            id,
-            last_mod_seq,
-            correlation_id: None,
-            correlation_tag: None,
-        }));
+        self.say_gone(id);
         Ok(())
     }
 
@@ -563,6 +561,33 @@ impl Look<'_> {
         true
     }
 
+    /// A folder that is where it was, and is another to clients: of what it was before nothing is left, unless something else is that now.
+    fn became_another(&mut self, shown: &BTreeSet<Vec<u8>>) {
+        let before: Vec<Vec<u8>> = self
+            .picture
+            .folders
+            .iter()
+            .filter(|(key, _)| self.now.get(*key).is_none_or(Option::is_some))
+            .filter_map(|(_, pictured)| Some(pictured.place.as_ref()?.folder.clone()))
+            .filter(|folder| !shown.contains(folder))
+            .collect();
+        before.into_iter().for_each(|id| self.say_gone(id));
+    }
+
+    fn say_gone(&mut self, id: Vec<u8>) {
+        // What is a root stays, whatever becomes of its mailbox.
+        if self.asked.silent || !matches!(FolderId::from_bytes(&id), Some(FolderId::Mailbox(_))) {
+            return;
+        }
+        let last_mod_seq = self.revision_of_gone(&id);
+        self.folders_gone.push(Change::FolderGone(Gone {
+            id,
+            last_mod_seq,
+            correlation_id: None,
+            correlation_tag: None,
+        }));
+    }
+
     /// The next value of the counter, once for each that is gone.
     fn revision_of_gone(&self, id: &[u8]) -> u64 {
         let account = self.account;
@@ -572,6 +597,13 @@ impl Look<'_> {
             .revision(&account.scope(), id, fingerprint(b"gone"));
         revision.value
     }
+}
+
+/// A digest of a folder's name, of the folder above, and of the id it is shown with.
+fn named((entity, digest): (Vec<u8>, u64)) -> u32 {
+    let all = [&entity[..], &digest.to_be_bytes()].concat();
+    let [_, _, _, _, named @ ..] = fingerprint(&all).to_be_bytes();
+    u32::from_be_bytes(named)
 }
 
 impl Read {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::picture::Pictured;
 use crate::{
     imap::{
-        self, Command, Expected, Item, MailboxName, UidSet, fetched::all_by_uid, pool::Lease,
-        response::Fetch,
+        self, Command, Expected, Item, MailboxName, Selected, UidSet, fetched::all_by_uid,
+        pool::Lease, response::Fetch,
     },
     message::Header,
     store::{
@@ -64,9 +64,7 @@ impl Account {
         let mut whole = true;
         let read = match (highest, only) {
             (Some(highest), _) if highest > 0 => {
-                let messages = selected.exists;
-                let since = Since { highest, messages };
-                self.read_since(&lease, known, since).await?
+                self.read_since(&lease, known, &selected, highest).await?
             }
             (_, Some(only)) if known.mod_seq == 0 => {
                 whole = false;
@@ -98,17 +96,19 @@ impl Account {
         &self,
         lease: &Lease,
         known: &Pictured,
-        Since { highest, messages }: Since,
+        selected: &Selected,
+        highest: u64,
     ) -> Result<Read, Error> {
+        let messages = selected.exists;
         // Lower than it was: its counting has begun anew, and nothing that was counted before means anything.
         let since = if known.mod_seq > highest {
             0
         } else {
             known.mod_seq
         };
+        let items = [Item::Fixed("UID FLAGS"), Item::ModSeq, CORRELATION];
         let mut changed = BTreeMap::new();
         if messages > 0 && since < highest {
-            let items = [Item::Fixed("UID FLAGS"), Item::ModSeq, CORRELATION];
             let command = Command::new("UID FETCH")
                 .uids(&UidSet::from_on(1))
                 .items(&items);
@@ -136,9 +136,16 @@ impl Account {
         let uids = if all.count() == u64::from(messages) {
             all
         } else {
-            // What has come since is for the next look.
             let there = self.uids_of(lease).await?;
-            all.without(&all.without(&there))
+            // What has come since is for the next look; what was there already, and is new, was not said to have changed.
+            let come = there.without(&all);
+            let next = selected.uid_next.unwrap_or(0);
+            let unsaid = come.uids().take_while(|uid| *uid < next);
+            for set in sets_of(unsaid.collect::<Vec<u32>>()) {
+                let command = Command::new("UID FETCH").uids(&set).items(&items);
+                changed.extend(all_by_uid(lease.run(command).await?.untagged)?);
+            }
+            there.without(&come.uids().skip_while(|uid| *uid < next).collect())
         };
         changed.retain(|uid, _| uids.contains(*uid));
         let now = Pictured {
@@ -247,12 +254,6 @@ impl Account {
             ..Pictured::default()
         }))
     }
-}
-
-/// What a mailbox has when it is opened.
-struct Since {
-    highest: u64,
-    messages: u32,
 }
 
 impl Read {

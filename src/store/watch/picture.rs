@@ -19,7 +19,7 @@ pub struct Picture {
 /// What was seen last of a folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Pictured {
-    /// Digest of its name and of the folder above.
+    /// Digest of its name, of the folder above, and of the id it is shown with.
     pub(super) named: u32,
     /// UIDNEXT: what has come since has this UID or a higher one (RFC 9051 §2.3.1.1).
     pub(super) uid_next: u32,

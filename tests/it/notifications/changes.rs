@@ -175,6 +175,37 @@ async fn an_object_moved_through_the_bridge_is_the_same_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_name_that_is_there_again_is_told_as_another_folder() {
+    let bridge = a_box("name_again_told").folder("none/deep").start().await;
+    let moved = folder_of(&bridge, "/none").await;
+    let deep = folder_of(&bridge, "/none/deep").await;
+    let channel = Channel::new(&bridge).await;
+    channel.subscribe(json!({})).await;
+    // What only had others below it is a mailbox now; then another client takes that elsewhere, and what was below comes back.
+    create(&bridge, "/none").await;
+    let mut witness = bridge.witness().await;
+    witness.command("RENAME none other").await.ok();
+    channel
+        .until(|event| event.is("changedFolder", &moved) && event.content["name"] == "other")
+        .await;
+    witness.command("RENAME other/deep none/deep").await.ok();
+    let told = channel
+        .until(|event| event.is("changedFolder", &deep))
+        .await;
+    let parent = below_box(&told.last().unwrap().content["parentFolder"]);
+    assert_ne!(parent, moved);
+    let none = told.iter().find(|event| event.is("changedFolder", &parent));
+    assert_eq!(none.unwrap().content["name"], "none");
+    assert_eq!(folder_of(&bridge, "/none").await, parent);
+    assert_eq!(folder_of(&bridge, "/other").await, moved);
+    bridge.delete(&parent).await.expect(204);
+    let told = channel
+        .until(|event| event.is("deletedFolder", &parent))
+        .await;
+    assert!(told.iter().all(|event| event.about != moved), "{told:#?}");
+}
+
+#[tokio::test]
 async fn folders_made_renamed_moved_and_deleted_through_the_bridge_are_told() {
     let bridge = a_box("own_folders").folder("Albums").start().await;
     let channel = Channel::new(&bridge).await;
