@@ -22,13 +22,11 @@ use crate::{
     nms::{self, ChannelUrls, NotificationFormat, Urls},
     state::Note,
     store::{
-        Account, Change, Filter,
+        AGAIN, Account, Change, Filter, LOOKS,
         id::{Seal, fingerprint},
     },
 };
 
-/// Most looks at a box that is on the move all the time, before its client is told to read it anew.
-const LOOKS: usize = 20;
 /// Longest text of a client's that is kept, in bytes.
 const LONGEST: usize = 4096;
 
@@ -377,7 +375,7 @@ impl Notifications {
             if !looked.again {
                 return Ok(Some(replayed));
             }
-            sleep(watcher::AGAIN).await;
+            sleep(AGAIN).await;
         }
         Ok(None)
     }

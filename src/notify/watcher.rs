@@ -12,7 +12,7 @@ use tracing::{debug, warn};
 use super::{Error, Notifications, desk::Desk, token::Token};
 use crate::{
     identity::BoxId,
-    store::{self, Account, Doorbell, Listening, Looked, Picture, Rings},
+    store::{self, AGAIN, Account, Doorbell, Listening, Looked, Picture, Rings},
     task,
 };
 
@@ -28,8 +28,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const SETTLED: Duration = Duration::from_secs(10);
 /// How long a store that tells nothing unasked is believed to stay so.
 const NEVER: Duration = Duration::from_secs(3600);
-/// How long after a look that found something on the move the next one comes.
-pub(super) const AGAIN: Duration = Duration::from_millis(100);
 
 struct Watcher {
     room: Arc<Notifications>,

@@ -6,7 +6,7 @@
 //!   operator is sent to no login but those its caller knows to exist: some stores make a mailbox for any name it presents.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
@@ -31,6 +31,8 @@ pub(super) struct Shared {
     pub(super) moving: tokio::sync::Mutex<()>,
     /// How mailbox names are put together, once asked.
     pub(super) naming: OnceCell<Naming>,
+    /// UIDVALIDITYs that several mailboxes have, and not only because one of them is being renamed.
+    pub(super) alike: Mutex<BTreeSet<u32>>,
     login: String,
     held: Held,
 }
@@ -53,6 +55,7 @@ impl Held {
             changing: tokio::sync::Mutex::new(()),
             moving: tokio::sync::Mutex::new(()),
             naming: OnceCell::new(),
+            alike: Mutex::default(),
             login: login.to_owned(),
             held: self.clone(),
         });

@@ -204,12 +204,16 @@ impl Account {
         }
     }
 
-    /// Where the server's own marks do not find a folder again after a rename, an alias does; it outlives the process.
+    /// Where the server's own marks do not find a folder again after a rename, an alias does; it outlives the process. Others rename too:
+    /// what was somewhere else before is another folder, and what has the UIDVALIDITY it had will be found by that.
     fn keep_ids(&self, before: &Tree, path: &str, after: &Tree, target: &str) {
         let kept: Vec<(MailboxKey, MailboxKey)> = before
             .subtree(path)
             .filter_map(|(old, node)| {
                 let new = after.node(&format!("{target}{}", &old[path.len()..]))?;
+                let another = before.path(&new.key).is_some_and(|other| other != old);
+                let by_itself = new.key.is_by_uid_validity(&node.key);
+                (!another && !by_itself).then_some(())?;
                 Some((self.shown_key(&node.key), new.key.clone()))
             })
             .collect();

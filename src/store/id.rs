@@ -75,6 +75,13 @@ impl MailboxKey {
         Self::Name(short_digest(mark), uid_validity)
     }
 
+    /// Whether this and another key are of one UIDVALIDITY, and at least one of them is nothing else.
+    #[must_use]
+    pub fn is_by_uid_validity(&self, other: &Self) -> bool {
+        let alone = matches!(self, Self::UidValidity(_)) || matches!(other, Self::UidValidity(_));
+        alone && self.validity() == other.validity()
+    }
+
     /// The UIDVALIDITY in it; 0 for a mailbox that could not be selected.
     #[must_use]
     pub fn validity(&self) -> u32 {

@@ -1,8 +1,12 @@
 //! From an id to the mailbox it means now, and back: aliases first (`aliases`), then the tree, then a fresh tree.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use tokio::sync::MutexGuard;
+use tokio::time::sleep;
 
 use super::{
     Account, Error,
@@ -16,6 +20,9 @@ use crate::imap::{
     pool::Lease,
     response::{Code, Fetch},
 };
+
+/// How long is waited for a mailbox to be listed once only, each time, in milliseconds; after that it is believed that two are alike.
+const LISTED_TWICE: [u64; 3] = [50, 100, 200];
 
 /// Where an object is.
 #[derive(Debug, Clone)]
@@ -61,11 +68,26 @@ impl Account {
     }
 
     async fn read_tree(&self) -> Result<Tree, Error> {
-        let tree = Tree::read(&self.pool, &self.shared.naming, &self.store.roots).await?;
+        let read = || Tree::read(&self.pool, &self.shared.naming, &self.store.roots);
+        let mut tree = read().await?;
+        // In the middle of a RENAME a mailbox may be listed under both names.
+        for pause in LISTED_TWICE {
+            if self.alike().is_superset(tree.alike()) {
+                break;
+            }
+            sleep(Duration::from_millis(pause)).await;
+            tree = read().await?;
+        }
+        self.alike().clone_from(tree.alike());
         if let Ok(_turn) = self.shared.changing.try_lock() {
             self.tell_apart(&tree).await?;
         }
         Ok(tree)
+    }
+
+    fn alike(&self) -> MutexGuard<'_, BTreeSet<u32>> {
+        let alike = &self.shared.alike;
+        alike.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The path of a folder id in a tree.
@@ -226,7 +248,7 @@ pub(super) struct Finding<'a> {
     trees: usize,
     patience: Patience,
     /// Taken when it was not where it had just been: the bridge itself renames nothing meanwhile.
-    turn: Option<MutexGuard<'a, ()>>,
+    turn: Option<tokio::sync::MutexGuard<'a, ()>>,
     /// Where it was looked for last.
     last: Option<MailboxName>,
     /// The code with which it was refused there; else it was another mailbox.

@@ -63,7 +63,8 @@ pub use precondition::{Precondition, Revisions};
 pub use relocation::{Relocating, Relocation};
 pub use search::{Filter, asks_for_vanished, max_entries};
 pub use watch::{
-    Bell, Change, Doorbell, FolderNow, Gone, Listening, Looked, ObjectNow, Picture, Rings,
+    AGAIN, Bell, Change, Doorbell, FolderNow, Gone, LOOKS, Listening, Looked, ObjectNow, Picture,
+    Rings,
 };
 
 use crate::{

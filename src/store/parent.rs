@@ -198,6 +198,7 @@ impl Account {
         self.note_made(before, &tree, path);
         if let (Some(known), Some(made)) = (before.node(path), tree.node(path))
             && made.expected.is_some()
+            && before.path(&made.key).is_none()
         {
             let shown = self.shown_key(&known.key);
             self.store

@@ -5,7 +5,7 @@
 )]
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     ops::Bound,
     sync::Arc,
 };
@@ -44,6 +44,8 @@ pub(super) struct Tree {
     nodes: BTreeMap<String, Node>,
     by_key: HashMap<MailboxKey, String>,
     roots: Vec<String>,
+    /// UIDVALIDITYs that would tell mailboxes apart, if not several had them.
+    alike: BTreeSet<u32>,
 }
 
 impl Tree {
@@ -86,6 +88,11 @@ impl Tree {
         for uid_validity in status.values().filter_map(|status| status.uid_validity) {
             *count.entry(uid_validity).or_default() += 1;
         }
+        let several = count.iter().filter(|(_, count)| **count > 1);
+        let alike = match identity {
+            MailboxIdentity::UidValidity => several.map(|(value, _)| *value).collect(),
+            MailboxIdentity::MailboxId | MailboxIdentity::Name => BTreeSet::new(),
+        };
         let mut nodes = BTreeMap::new();
         for entry in entries {
             let Some(mailbox) = &entry.mailbox else {
@@ -144,7 +151,13 @@ impl Tree {
             nodes,
             by_key,
             roots,
+            alike,
         }
+    }
+
+    /// UIDVALIDITYs that several mailboxes have where no two should.
+    pub(super) fn alike(&self) -> &BTreeSet<u32> {
+        &self.alike
     }
 
     /// The folder of that path.

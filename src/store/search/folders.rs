@@ -54,6 +54,7 @@ impl Account {
         found.truncate(room);
         let next = found.last().filter(|_| more).map(|found| Cursor {
             position: found.position.clone(),
+            passed: None,
             snapshot: None,
         });
         let cursor = next

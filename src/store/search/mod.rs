@@ -16,6 +16,7 @@ mod folders;
 mod look;
 mod matching;
 mod order;
+mod passed;
 mod plan;
 mod scope;
 mod selected;
@@ -65,10 +66,10 @@ impl Account {
             .asks_for_created()
             .then(|| known.unwrap_or_else(|| Snapshot::of(&tree, &census)));
         let folders = self.folders_in(&tree, &scope, &census);
-        let after = cursor.as_ref().map(|cursor| &cursor.position);
         let mut page = if query.sort.is_empty() {
-            self.walk(&query, folders, after, room).await?
+            self.walk(&query, folders, cursor.as_ref(), room).await?
         } else {
+            let after = cursor.as_ref().map(|cursor| &cursor.position);
             self.walk_sorted(&query, folders, after, room).await?
         };
         let mut object = Vec::with_capacity(page.hits.len());
@@ -83,7 +84,12 @@ impl Account {
             object.push(shown.await?);
         }
         let creation_cursor = snapshot.as_ref().map(|snapshot| snapshot.write(&self.seal));
-        let next = page.next.map(|position| Cursor { position, snapshot });
+        let passed = page.passed;
+        let next = page.next.map(|position| Cursor {
+            position,
+            passed,
+            snapshot,
+        });
         let cursor = next
             .map(|next| next.write(&self.seal, digest))
             .transpose()?;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     created::Snapshot,
     criteria::{Sort, SortKind, folded, shown_second},
+    passed::Passed,
 };
 use crate::{
     message::Attribute,
@@ -154,6 +155,8 @@ pub(super) fn keys(sort: &[Sort], attributes: &[Attribute]) -> Vec<Option<Value>
 pub(super) struct Cursor {
     /// The last one looked at.
     pub(super) position: Position,
+    /// The folders behind it, where these have an order of their own.
+    pub(super) passed: Option<Passed>,
     /// What was there when the search began; only for a search for what was created.
     pub(super) snapshot: Option<Snapshot>,
 }
@@ -166,15 +169,19 @@ impl Cursor {
     pub(super) fn write(&self, seal: &Seal, digest: u64) -> Result<String, Error> {
         let position = serde_json::to_vec(&self.position)
             .map_err(|error| Error::Internal(error.to_string()))?;
-        let length = u32::try_from(position.len()).unwrap_or(u32::MAX);
+        let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes();
+        let passed = self.passed.as_ref().map(Passed::to_bytes);
+        let passed = passed.unwrap_or_default();
         let snapshot = self.snapshot.as_ref().map(|snapshot| {
             let mut bytes = vec![1];
             bytes.extend(snapshot.to_bytes());
             bytes
         });
         let bytes = [
-            &length.to_be_bytes()[..],
+            &length(&position)[..],
             &position,
+            &length(&passed),
+            &passed,
             &snapshot.unwrap_or_default(),
         ];
         Ok(seal.write(&purpose(digest), &bytes.concat()))
@@ -192,18 +199,29 @@ impl Cursor {
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (length, rest) = bytes.split_first_chunk()?;
-        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
-        let (position, rest) = rest.split_at_checked(length)?;
+        let (position, rest) = with_length(bytes)?;
+        let (passed, rest) = with_length(rest)?;
+        let passed = match passed {
+            [] => None,
+            passed => Some(Passed::from_bytes(passed)?),
+        };
         let snapshot = match rest.split_first() {
             None => None,
             Some((_, bytes)) => Some(Snapshot::from_bytes(bytes)?),
         };
         Some(Self {
             position: serde_json::from_slice(position).ok()?,
+            passed,
             snapshot,
         })
     }
+}
+
+/// What has its length in front of it, and what comes after that.
+fn with_length(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    rest.split_at_checked(length)
 }
 
 fn purpose(digest: u64) -> String {
@@ -268,9 +286,14 @@ mod tests {
         let seal = Seal::new("cpm", "tel:+15550100");
         let mut snapshot = Snapshot::default();
         snapshot.add(&crate::store::id::MailboxKey::uid_validity(7), 12);
-        for snapshot in [None, Some(Snapshot::default()), Some(snapshot)] {
+        let behind = Passed::from_bytes(&[0, 0, 0, 1, 0, 0, 0, 9, 255, 0, 0, 0]);
+        assert!(behind.is_some());
+        let passed = [None, Some(Passed::default()), behind];
+        let snapshots = [None, Some(Snapshot::default()), Some(snapshot)];
+        for (snapshot, passed) in snapshots.into_iter().zip(passed) {
             let cursor = Cursor {
                 position: position(Some(Value::Date(-1)), "/ä", 7),
+                passed,
                 snapshot,
             };
             let text = cursor.write(&seal, 5).unwrap();

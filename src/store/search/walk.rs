@@ -19,7 +19,8 @@ use super::{
     folder::Folder,
     look::Hit,
     matching::{Known, is_meant},
-    order::{Key, Position, by_date, keys},
+    order::{Cursor, Key, Position, by_date, keys},
+    passed::{Passed, left},
 };
 use crate::{
     config::DeletedObjects,
@@ -45,6 +46,8 @@ pub(super) struct Page {
     pub(super) hits: Vec<Hit>,
     /// The last one looked at, when there may be more behind it.
     pub(super) next: Option<Position>,
+    /// The folders behind that, where these have an order of their own.
+    pub(super) passed: Option<Passed>,
 }
 
 /// What a request may still look at.
@@ -114,20 +117,21 @@ impl Account {
         &self,
         query: &Query,
         folders: Vec<Folder>,
-        after: Option<&Position>,
+        cursor: Option<&Cursor>,
         room: usize,
     ) -> Result<Page, Error> {
         let mut page = Page::default();
         let mut allowance = Allowance::new();
-        let begun = after.map_or("", |after| after.path.as_str());
-        let folders = folders.into_iter();
-        let mut folders = folders
-            .filter(|folder| folder.path.as_str() >= begun && folder.may_have(query))
-            .peekable();
-        while let Some(mut folder) = folders.next() {
-            let below = after
-                .filter(|after| after.path == folder.path)
-                .map(|after| after.uid);
+        let after = cursor.map(|cursor| &cursor.position);
+        let passed = cursor.and_then(|cursor| cursor.passed.as_ref());
+        let left = left(folders, after, passed);
+        let mut left = left.filter(|(folder, _)| folder.may_have(query)).peekable();
+        // Without a cursor there is nothing behind; with one that does not say what is, nobody knows.
+        let mut behind = match (after, passed) {
+            (None, _) => Some(Passed::default()),
+            (Some(_), passed) => passed.cloned(),
+        };
+        while let Some((mut folder, below)) = left.next() {
             let stopped = self
                 .walk_in(
                     query,
@@ -138,16 +142,21 @@ impl Account {
                     &mut page.hits,
                 )
                 .await?;
-            let more = folders.peek().is_some();
+            let more = left.peek().is_some();
             if let Some(stopped) = stopped {
                 let more = more || stopped.left;
                 page.next = more.then(|| at(&folder.path, stopped.last));
+                page.passed = behind.and_then(|behind| behind.stop(&folder));
                 return Ok(page);
             }
             allowance.folders -= 1;
             if allowance.is_used_up() && more {
                 page.next = Some(at(&folder.path, 0));
+                page.passed = behind.and_then(|behind| behind.stop(&folder));
                 return Ok(page);
+            }
+            if let Some(behind) = &mut behind {
+                behind.pass(&folder);
             }
         }
         Ok(page)

@@ -298,7 +298,7 @@ impl Look<'_> {
             _ => self.account.read_silently(&node.mailbox, expected).await?,
         };
         self.again |= now.is_none();
-        Ok(now.or(known).unwrap_or_default())
+        Ok(now.or(known).unwrap_or_else(Pictured::unseen))
     }
 
     /// The key that a folder had when it was seen last, where that is another now and the folder is not.
@@ -623,6 +623,14 @@ impl Pictured {
         let counted = status.uid_next == Some(self.uid_next)
             && status.messages.map(u64::from) == Some(self.uids.count());
         counted && (self.mod_seq == 0 || status.highest_mod_seq == Some(self.mod_seq))
+    }
+
+    /// A mailbox that may have been shown to somebody, and not been looked into: all that it has had is to be told of.
+    fn unseen() -> Self {
+        Self {
+            uid_next: 1,
+            ..Self::default()
+        }
     }
 
     /// The picture of a mailbox from its STATUS alone, where that leaves nothing open: messages have MODSEQ, and no UID is missing.

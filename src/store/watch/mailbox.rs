@@ -21,6 +21,9 @@ use crate::{
 const CORRELATION: Item =
     Item::HeaderFields("X-NMS-CORRELATION-ID X-NMS-CORRELATION-TAG IMDN-MESSAGE-ID");
 
+/// Most messages that may have gone from a mailbox since it was made, when it is seen first.
+const NEW: u64 = 100;
+
 /// A mailbox as it is now.
 #[derive(Debug)]
 pub(super) struct Read {
@@ -81,12 +84,16 @@ impl Account {
             .map_or(0, |range| *range.end());
         let next = selected.uid_next.unwrap_or(0).max(known.uid_next);
         read.now.uid_next = next.max(newest.saturating_add(1));
-        if whole && known.uid_next > 0 {
+        if whole {
             // What has come and gone meanwhile may have been shown to somebody all the same.
-            let come = UidSet::from_ranges([known.uid_next..=read.now.uid_next.saturating_sub(1)]);
+            let first = known.uid_next.max(1);
+            let come = UidSet::from_ranges([first..=read.now.uid_next.saturating_sub(1)]);
             let lost = come.without(&read.now.uids);
-            let gone = read.gone.ranges().iter().chain(lost.ranges());
-            read.gone = UidSet::from_ranges(gone.cloned());
+            // A mailbox of which so many are gone was not made a moment ago: what went before it was seen first is nobody's business.
+            if known.uid_next > 0 || lost.count() <= NEW {
+                let gone = read.gone.ranges().iter().chain(lost.ranges());
+                read.gone = UidSet::from_ranges(gone.cloned());
+            }
         }
         Ok(Some(read))
     }

@@ -14,6 +14,7 @@ mod picture;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
 
 pub use picture::Picture;
 
@@ -24,6 +25,11 @@ use super::{
     id::{FolderId, MailboxKey, ObjectId, Seal},
 };
 use crate::{imap::MailboxName, nms};
+
+/// How long after a look that found something on the move the next one comes.
+pub const AGAIN: Duration = Duration::from_millis(100);
+/// Most looks, one after the other, at a box that is on the move all the time.
+pub const LOOKS: usize = 20;
 
 /// Something that is not as it was (contract §7.1), as it is now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,7 +190,7 @@ impl Account {
         Ok(self.pool.capabilities()?.mod_seq())
     }
 
-    /// What there is now, without telling any of it.
+    /// What there is now, without telling any of it. A box that does not keep still is looked at again, some times.
     ///
     /// # Errors
     /// What the store's answers mean.
@@ -199,7 +205,13 @@ impl Account {
             thorough: true,
             silent: true,
         };
-        self.survey(&mut picture, &everything, asked).await?;
+        for _ in 0..LOOKS {
+            let looked = self.survey(&mut picture, &everything, asked).await?;
+            if !looked.again {
+                break;
+            }
+            sleep(AGAIN).await;
+        }
         Ok(picture)
     }
 

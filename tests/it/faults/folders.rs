@@ -2,22 +2,17 @@
 
 use serde_json::json;
 
-use super::{OFFERS, Play, no, told};
-use crate::objects::folder_of;
+use super::{OFFERS, Play, bridge, no, offer, told};
+use crate::{
+    objects::folder_of,
+    support::{bridge::Bridge, repertoire::Repertoire},
+};
 
 const ALL: &str = "LIST \"\" \"*\" RETURN *";
 
 /// What the store lists from now on.
 fn list(play: &Play, mailboxes: &[(&str, u32)]) {
-    let lines: String = mailboxes
-        .iter()
-        .map(|(name, uid_validity)| {
-            format!(
-                "* LIST () \"/\" \"{name}\"\n* STATUS \"{name}\" (UIDVALIDITY {uid_validity})\n"
-            )
-        })
-        .collect();
-    play.store.answer(ALL, &format!("{lines}{{tag}} OK done"));
+    play.store.answer(ALL, &listed(mailboxes));
     for (name, _) in mailboxes {
         let line = format!("* LIST () \"/\" \"{name}\"\n{{tag}} OK done");
         play.store.answer(&format!("LIST \"\" \"{name}\"*"), &line);
@@ -177,6 +172,61 @@ async fn an_ok_to_a_rename_proves_nothing() {
         "404 SVC0004 Request-URI"
     );
     assert_eq!(play.store.received("RENAME *").len(), 2);
+}
+
+/// A store that says it is Dovecot, which gives each mailbox a UIDVALIDITY of its own.
+async fn dovecot(test: &str) -> (Repertoire, Bridge) {
+    let store = Repertoire::start("store.txt").await;
+    offer(&store, &format!("{OFFERS} ID"));
+    store.answer("ID *", "* ID (\"name\" \"Dovecot\")\n{tag} OK");
+    let bridge = bridge(test, &store).await;
+    (store, bridge)
+}
+
+fn listed(mailboxes: &[(&str, u32)]) -> String {
+    let lines = mailboxes.iter().map(|(name, uid_validity)| {
+        format!("* LIST () \"/\" \"{name}\"\n* STATUS \"{name}\" (UIDVALIDITY {uid_validity})\n")
+    });
+    lines.collect::<String>() + "{tag} OK done"
+}
+
+/// While another client renames it a mailbox may be listed under both names.
+#[tokio::test]
+async fn a_folder_that_is_listed_twice_for_a_moment_keeps_its_id() {
+    let (store, bridge) = dovecot("listed_twice").await;
+    let folder = folder_of(&bridge, "/Work").await;
+    store.answer("RENAME *", "{tag} OK done");
+    store.answer(ALL, &listed(&[("New", 12)]));
+    store.answer_times(1, ALL, &listed(&[("New", 12), ("Third", 12)]));
+    store.answer_times(1, ALL, &listed(&[("Work", 12)]));
+    let before = store.received(ALL).len();
+    let body = json!({"name": "New"});
+    bridge
+        .put(&format!("{folder}/folderName"), &body)
+        .await
+        .expect(200);
+    assert_eq!(store.received(ALL).len() - before, 3);
+    assert_eq!(folder_of(&bridge, "/New").await, folder);
+    bridge.get(&folder).await.expect(200);
+}
+
+/// Mailboxes that were copied as files stay alike: names tell them apart, and nobody waits for that to end more than once.
+#[tokio::test]
+async fn mailboxes_that_stay_alike_are_told_apart_by_name() {
+    let (store, bridge) = dovecot("alike").await;
+    store.answer(ALL, &listed(&[("Work", 12), ("Copy", 12)]));
+    let folders = [
+        folder_of(&bridge, "/Work").await,
+        folder_of(&bridge, "/Copy").await,
+    ];
+    assert_ne!(folders[0], folders[1]);
+    let lists = || store.received(ALL).len();
+    let first = lists();
+    assert!((4..=5).contains(&first), "{first}");
+    bridge.get(&folders[1]).await.expect(200);
+    tokio::time::sleep(std::time::Duration::from_millis(5200)).await;
+    assert_eq!(folder_of(&bridge, "/Copy").await, folders[1]);
+    assert!((1..=2).contains(&(lists() - first)), "{}", lists());
 }
 
 #[tokio::test]

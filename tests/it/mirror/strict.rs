@@ -4,6 +4,7 @@
 //! * Of everything it keeps `lastModSeq`: what is not above that is known already. What is deleted leaves its `lastModSeq`
 //!   behind, so that something older that comes late does not bring it back.
 //! * What it has read, and not been told of, may have gone with its folder before anybody looked.
+//! * An object that was read in a folder nobody has told of: the folder is asked for, and if that is gone the object is too.
 //! * With each list it keeps `index` and `restartToken`. An index that is missing, or a server that knows the subscription no more: the
 //!   last token brings what was missed.
 //! * Ids are the last segments of URLs: hosts and ports may change.
@@ -205,6 +206,23 @@ impl Mirror {
         if shown.status == 200 && shown.json()["nmsSubscription"]["index"] != self.index + 1 {
             self.go_back().await;
         }
+        self.find_parents().await;
+    }
+
+    /// What has come and gone since the folders were read, and was seen in between.
+    async fn find_parents(&self) {
+        let unknown = self.view.lock().unwrap().unknown_folders();
+        for id in unknown {
+            let resource = format!("folders/{id}");
+            let answer = self.rest.insist("GET", &resource, &Value::Null).await;
+            let mut view = self.view.lock().unwrap();
+            if answer.status == 404 {
+                view.objects
+                    .retain(|_, known| known.now.as_ref().is_none_or(|now| now.parent != id));
+            } else {
+                view.folder_is(&answer.expect(200).json()["folder"], false);
+            }
+        }
     }
 
     /// Asks again for all that came after the last list that was taken in.
@@ -367,6 +385,14 @@ impl View {
         let last_mod_seq = shown["lastModSeq"].as_u64().unwrap();
         let id = id_of(&shown["resourceURL"]);
         learn(&mut self.objects, id, last_mod_seq, Some(object), told);
+    }
+
+    /// Folders of objects that are not known.
+    fn unknown_folders(&self) -> BTreeSet<String> {
+        let parents = self.objects.values().filter_map(|known| known.now.as_ref());
+        let parents = parents.map(|now| &now.parent);
+        let unknown = parents.filter(|parent| !self.folders.contains_key(*parent));
+        unknown.cloned().collect()
     }
 
     /// Whether there is an object with this id.

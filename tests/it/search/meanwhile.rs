@@ -93,3 +93,54 @@ async fn a_folder_that_is_renamed_meanwhile_is_followed() {
     assert_eq!(urls(&found), before);
     place.1.stop().await;
 }
+
+/// Whatever is renamed between two pages: before the cursor, behind it, or where it stands.
+#[tokio::test]
+async fn folders_that_are_renamed_between_pages_are_neither_left_out_nor_taken_twice() {
+    let bridge = Bridge::builder("search_renamed_between_pages")
+        .start()
+        .await;
+    let mut witness = bridge.witness().await;
+    for mailbox in ["B", "C", "D", "E"] {
+        witness.command(&format!("CREATE {mailbox}")).await.ok();
+        for number in 0..3 {
+            let subject = format!("{mailbox}{number}");
+            let message = message(&subject, "", "x");
+            witness.append(mailbox, &message, "", None).await;
+        }
+    }
+    let mut all: Vec<String> = ["B", "C", "D", "E"]
+        .iter()
+        .flat_map(|mailbox| (0..3).map(move |number| format!("{mailbox}{number}")))
+        .collect();
+    all.sort();
+    // A page of four stops in C, one of five as well, one of six between C and D.
+    for (size, renames) in [
+        (4, ["E A", "B Z", "A E", "Z B"]),
+        (5, ["C A", "E B/E", "A C", "B/E E"]),
+        (6, ["D A", "C Z", "A D", "Z C"]),
+        (2, ["C Z", "Z A", "A C", "D A"]),
+        (2, ["A D", "E A", "D C/D", "A E"]),
+    ] {
+        let mut found = Vec::new();
+        let mut criteria = json!({ "maxEntries": size });
+        let mut renames = renames.iter();
+        loop {
+            let page = search(&bridge, &criteria).await;
+            found.extend(subjects(&page));
+            if page["cursor"].is_null() {
+                break;
+            }
+            criteria["fromCursor"] = page["cursor"].clone();
+            if let Some(rename) = renames.next() {
+                witness.command(&format!("RENAME {rename}")).await.ok();
+            }
+        }
+        for rename in renames {
+            witness.command(&format!("RENAME {rename}")).await.ok();
+        }
+        found.sort();
+        assert_eq!(found, all, "{size}");
+    }
+    bridge.stop().await;
+}
