@@ -1,5 +1,6 @@
 //! Watching boxes: how the store's own words, its silence and its refusals are taken.
 
+mod kept;
 mod numbers;
 mod posted;
 
