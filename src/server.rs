@@ -10,6 +10,7 @@ use std::{
     convert::Infallible,
     future::{Future, pending},
     net::SocketAddr,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -17,16 +18,14 @@ use std::{
     time::Duration,
 };
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::BoxFuture};
 use http::{Request, Response};
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::{
-        conn::auto::Builder,
-        graceful::{GracefulShutdown, Watcher},
-    },
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
 };
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -42,7 +41,7 @@ use tracing::debug;
 
 use self::{paced::Paced, streams::Streams};
 use crate::{
-    rest::{Body, BodyError, Connection, Conversation},
+    rest::{Body, Connection, Conversation},
     task,
 };
 
@@ -76,20 +75,15 @@ pub async fn serve<S, F>(
 {
     let acceptor = tls.map(TlsAcceptor::from);
     let permits = Arc::new(Semaphore::new(limits.connections));
-    let graceful = GracefulShutdown::new();
-    let builders = Arc::new(Builders {
-        http_1: builder(limits).http1_only(),
-        http_2: builder(limits).http2_only(),
-    });
+    let protocols = Arc::new(Protocols::new(limits, shutdown.clone()));
     let aborted = CancellationToken::new();
-    // Also of those that are no longer HTTP, which graceful shutdown does not know.
+    // Also of those that are no longer HTTP.
     let connections = TaskTracker::new();
     loop {
         let Some((stream, peer, permit)) = accept(&listener, &permits, &shutdown).await else {
             break;
         };
-        let (builders, service, watcher) =
-            (Arc::clone(&builders), service.clone(), graceful.watcher());
+        let (protocols, service) = (Arc::clone(&protocols), service.clone());
         let (acceptor, aborted) = (acceptor.clone(), aborted.clone());
         let place = (permit, connections.token());
         // Each in a box of its own: a plain connection, of which there may be thousands that wait, takes no room for TLS.
@@ -99,8 +93,8 @@ pub async fn serve<S, F>(
                 let Ok(Ok(http_2)) = speaks else {
                     return Ok(None);
                 };
-                let builder = builders.of(http_2);
-                converse(stream, peer, false, limits, builder, watcher, service).await
+                let service = move |request| service(request, peer, false);
+                protocols.converse(stream, http_2, service).await
             }
             .boxed(),
             Some(acceptor) => async move {
@@ -110,8 +104,8 @@ pub async fn serve<S, F>(
                 };
                 // RFC 7301: whatever else the client would have spoken, it has agreed to this.
                 let http_2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                let builder = builders.of(http_2);
-                converse(stream, peer, true, limits, builder, watcher, service).await
+                let service = move |request| service(request, peer, true);
+                protocols.converse(stream, http_2, service).await
             }
             .boxed(),
         };
@@ -128,8 +122,7 @@ pub async fn serve<S, F>(
     }
     drop(listener);
     connections.close();
-    let ended = async { tokio::join!(graceful.shutdown(), connections.wait()) };
-    if timeout(drain, ended).await.is_err() {
+    if timeout(drain, connections.wait()).await.is_err() {
         aborted.cancel();
     }
 }
@@ -147,54 +140,6 @@ fn go_on(
         }
         drop(place);
     });
-}
-
-/// Serves one connection. Its first request must be there within the time for headers: hyper's own timeout starts only once the
-/// first bytes have told HTTP/1.1 from HTTP/2, so that who sends nothing would keep its permit for ever.
-async fn converse<I, S, F>(
-    stream: I,
-    peer: SocketAddr,
-    secure: bool,
-    limits: Limits,
-    builder: &Builder<Streams>,
-    watcher: Watcher,
-    service: S,
-) -> Result<Option<Conversation>, BodyError>
-where
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: Fn(Request<Incoming>, SocketAddr, bool) -> F,
-    F: Future<Output = Response<Body>> + Send + 'static,
-{
-    let asked = Arc::new(AtomicBool::new(false));
-    let given = Connection::default();
-    let service = {
-        let (asked, given) = (Arc::clone(&asked), given.clone());
-        service_fn(move |mut request: Request<Incoming>| {
-            asked.store(true, Ordering::Relaxed);
-            request.extensions_mut().insert(given.clone());
-            let answer = service(request, peer, secure);
-            async move { Ok::<_, Infallible>(streams::watched(answer.await)) }
-        })
-    };
-    let silence = async {
-        sleep(limits.header_timeout).await;
-        if asked.load(Ordering::Relaxed) {
-            pending::<()>().await;
-        }
-    };
-    let connection = builder.serve_connection_with_upgrades(
-        TokioIo::new(Paced::new(stream, limits.send_timeout, given.clone())),
-        service,
-    );
-    tokio::select! {
-        outcome = watcher.watch(connection.into_owned()) => {
-            if outcome.is_err() {
-                given.failed();
-            }
-            outcome.map(|()| given.conversation())
-        }
-        () = silence => Ok(None),
-    }
 }
 
 /// The next connection, once there is room for it; `None` on shutdown.
@@ -226,17 +171,114 @@ async fn accept(
     }
 }
 
-/// One for each of the two: one for both reads the beginning of a connection apart, and HTTP/1.1 then takes twice the room for what
-/// follows.
+/// What connections are served with. hyper-util's builder for both protocols always reads the beginning of a connection apart, and
+/// HTTP/1.1 then takes twice the room for what follows.
 #[derive(Debug)]
-struct Builders {
-    http_1: Builder<Streams>,
-    http_2: Builder<Streams>,
+struct Protocols {
+    limits: Limits,
+    http_1: http1::Builder,
+    http_2: http2::Builder<Streams>,
+    shutdown: CancellationToken,
 }
 
-impl Builders {
-    fn of(&self, http_2: bool) -> &Builder<Streams> {
-        if http_2 { &self.http_2 } else { &self.http_1 }
+impl Protocols {
+    fn new(limits: Limits, shutdown: CancellationToken) -> Self {
+        let mut http_1 = http1::Builder::new();
+        http_1
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_timeout)
+            .max_buf_size(limits.header_bytes.max(8192))
+            .half_close(false);
+        let mut http_2 = http2::Builder::new(Streams::new(limits.send_timeout));
+        http_2
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS)
+            .keep_alive_interval(Some(Duration::from_secs(30)))
+            .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX));
+        Self {
+            limits,
+            http_1,
+            http_2,
+            shutdown,
+        }
+    }
+
+    /// Serves one connection. Its first request must be there within the time for headers, whatever else it sends.
+    async fn converse<I, S, F>(
+        &self,
+        stream: I,
+        http_2: bool,
+        service: S,
+    ) -> hyper::Result<Option<Conversation>>
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Fn(Request<Incoming>) -> F + Send,
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let asked = Arc::new(AtomicBool::new(false));
+        let given = Connection::default();
+        let service = {
+            let (asked, given) = (Arc::clone(&asked), given.clone());
+            service_fn(move |mut request: Request<Incoming>| {
+                asked.store(true, Ordering::Relaxed);
+                request.extensions_mut().insert(given.clone());
+                let answer = service(request);
+                async move { Ok::<_, Infallible>(streams::watched(answer.await)) }
+            })
+        };
+        let silence = async {
+            sleep(self.limits.header_timeout).await;
+            if asked.load(Ordering::Relaxed) {
+                pending::<()>().await;
+            }
+        };
+        let stream = Paced::new(stream, self.limits.send_timeout, given.clone());
+        let served = async {
+            let stream = TokioIo::new(stream);
+            if http_2 {
+                let connection = self.http_2.serve_connection(stream, service);
+                self.drained(connection, |connection| connection.graceful_shutdown())
+                    .boxed()
+                    .await
+            } else {
+                let connection = self
+                    .http_1
+                    .serve_connection(stream, service)
+                    .with_upgrades();
+                self.drained(connection, |connection| connection.graceful_shutdown())
+                    .await
+            }
+        };
+        tokio::select! {
+            outcome = served => {
+                if outcome.is_err() {
+                    given.failed();
+                }
+                outcome.map(|()| given.conversation())
+            }
+            () = silence => Ok(None),
+        }
+    }
+
+    /// Serves a connection to its end, which it is told to come to on shutdown.
+    fn drained<'a, C>(
+        &'a self,
+        connection: C,
+        finish: impl FnOnce(Pin<&mut C>) + Send + 'a,
+    ) -> BoxFuture<'a, C::Output>
+    where
+        C: Future + Send + 'a,
+    {
+        // Apart: a future that pins what it was given takes twice the room of that.
+        let mut connection = Box::pin(connection);
+        async move {
+            tokio::select! {
+                outcome = connection.as_mut() => return outcome,
+                () = self.shutdown.cancelled() => finish(connection.as_mut()),
+            }
+            connection.await
+        }
+        .boxed()
     }
 }
 
@@ -256,23 +298,6 @@ async fn speaks_http_2(stream: &TcpStream) -> std::io::Result<bool> {
         }
         sleep(PIECES).await;
     }
-}
-
-fn builder(limits: Limits) -> Builder<Streams> {
-    let mut builder = Builder::new(Streams::new(limits.send_timeout));
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .max_buf_size(limits.header_bytes.max(8192))
-        .half_close(false);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
-        .keep_alive_interval(Some(Duration::from_secs(30)))
-        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX));
-    builder
 }
 
 #[cfg(test)]
