@@ -567,14 +567,7 @@ fn poll<'a>(
 ) -> BoxFuture<'a, Result<Response<Body>, Failure>> {
     // Contract §8.3: any body or none. What it takes to read it is gone when the poll waits.
     let reading = arriving.without_document(body).boxed();
-    async move {
-        // Now hyper makes room to hear of a client that hangs up. It takes twice as much once nothing of the request is left in the
-        // room that it has.
-        tokio::task::yield_now().await;
-        let call = reading.await?;
-        channels::notifications(call, channel).await
-    }
-    .boxed()
+    async move { channels::notifications(reading.await?, channel).await }.boxed()
 }
 
 /// The work of a resource whose document is read first.

@@ -34,6 +34,13 @@ fn report(what: &str, mut times: Vec<Duration>) {
     );
 }
 
+/// What each of some takes of the memory that has come to be in use since.
+#[expect(clippy::print_stdout, reason = "what is measured is printed")]
+fn report_memory(what: &str, before: u64, process: &Process, count: usize) {
+    let each = process.resident_memory().saturating_sub(before) / count as u64;
+    println!("{count}: {each} bytes for each {what}");
+}
+
 /// From the answer to a write through the bridge to the answer to the poll that waits meanwhile.
 async fn own_writes(what: &str, bridge: &Bridge, witness: &mut Witness) {
     let subscriber = Subscriber::subscribe(bridge).await;
@@ -152,10 +159,13 @@ async fn park(client: &Client, path: &str) -> TcpStream {
 }
 
 async fn parked(process: &Process) -> f64 {
+    measured(process, "long_polls_parked").await
+}
+
+/// What a series of a process shows.
+async fn measured(process: &Process, series: &str) -> f64 {
     let metrics = process.metrics().await;
-    let line = metrics
-        .lines()
-        .find(|line| line.starts_with("long_polls_parked"));
+    let line = metrics.lines().find(|line| line.starts_with(series));
     line.map_or(0.0, |line| {
         line.rsplit(' ').next().unwrap().parse().unwrap()
     })
@@ -196,8 +206,7 @@ async fn ten_thousand_polls_wait() {
     while parked(&process).await < waiting.len() as f64 {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let each = (process.resident_memory() - before) / waiting.len() as u64;
-    println!("{} polls wait, {each} bytes each", waiting.len());
+    report_memory("poll that waits", before, &process, waiting.len());
     let mut witness = accounts[0].witness().await;
     let mut times = Vec::new();
     for _ in 0..30 {
@@ -216,4 +225,47 @@ async fn ten_thousand_polls_wait() {
         "with all of them, from an APPEND (Dovecot takes 0.5 s) to its poll",
         times,
     );
+}
+
+/// Accounts that are subscribed to, with nothing to tell: a connection that waits for each, and no other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures"]
+async fn idle_accounts() {
+    const FIRST: usize = 50;
+    const ALL: usize = 450;
+    let accounts: Vec<Account> = (0..ALL)
+        .map(|number| dovecot::account(&format!("idle-{number}")))
+        .collect();
+    let process = Process::start(accounts[0].imap, "idle_timeout = 1\n");
+    let mut before = 0;
+    for (number, account) in accounts.iter().enumerate() {
+        if number == FIRST {
+            watched(&process, FIRST).await;
+            before = process.resident_memory();
+        }
+        let client = process.client(account);
+        let (_, callback) = channels(&client, account, 1).await.remove(0);
+        let box_id = account.box_id().replace('+', "%2B");
+        let asked = json!({"nmsSubscription": {"callbackReference": {"notifyURL": callback}}});
+        client
+            .post(&format!("/nms/v1/cpm/{box_id}/subscriptions"), &asked)
+            .await
+            .expect(201);
+    }
+    watched(&process, ALL).await;
+    report_memory("account that is watched", before, &process, ALL - FIRST);
+}
+
+/// Waits until each of so many accounts has one connection left, the one that waits for changes.
+async fn watched(process: &Process, count: usize) {
+    let connections = async || {
+        let open = async |state: &str| {
+            let series = format!("imap_connections{{store=\"cpm\",state=\"{state}\"}}");
+            measured(process, &series).await
+        };
+        (open("idle").await, open("busy").await)
+    };
+    while connections().await != (count as f64, 0.0) {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
