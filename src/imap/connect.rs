@@ -46,6 +46,9 @@ use crate::config::TlsMode;
 /// An authenticated session, its server speaking through the guard.
 pub(super) type Session = async_imap::Session<Guard<Stream>>;
 
+/// The same without async-imap's queue of 10 kB for what the guard keeps anyway.
+pub(super) type Established = async_imap::Client<Guard<Stream>>;
+
 /// Where a server is and how it is reached.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
@@ -78,6 +81,14 @@ pub async fn probe(endpoint: &Endpoint) -> Result<Capabilities, Error> {
     let Greeted(mut client, capabilities) = greeted;
     leave(&mut client).await;
     Ok(capabilities)
+}
+
+/// A session that is done with all that async-imap itself sends.
+pub(super) fn established(mut session: Session) -> Established {
+    // The guard gives one response at a time, so async-imap has read none that it has not given.
+    let limits = session.get_ref().limits().clone();
+    let elsewhere = Guard::new(Stream::Elsewhere, limits);
+    Client::new(std::mem::replace(session.get_mut(), elsewhere))
 }
 
 /// RFC 9051 §6.1.3: leaves politely; how the server takes it no longer matters.
@@ -349,6 +360,8 @@ pub(super) enum Stream {
     Plain(TcpStream),
     /// TLS.
     Tls(Box<TlsStream<TcpStream>>),
+    /// It goes on elsewhere.
+    Elsewhere,
 }
 
 impl fmt::Debug for Stream {
@@ -356,6 +369,7 @@ impl fmt::Debug for Stream {
         formatter.write_str(match self {
             Stream::Plain(_) => "Plain",
             Stream::Tls(_) => "Tls",
+            Stream::Elsewhere => "Elsewhere",
         })
     }
 }
@@ -369,6 +383,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Stream::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
             Stream::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+            Stream::Elsewhere => Poll::Ready(Ok(())),
         }
     }
 }
@@ -382,6 +397,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Stream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Elsewhere => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 
@@ -389,6 +405,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Plain(stream) => Pin::new(stream).poll_flush(context),
             Stream::Tls(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Elsewhere => Poll::Ready(Ok(())),
         }
     }
 
@@ -396,6 +413,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             Stream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Elsewhere => Poll::Ready(Ok(())),
         }
     }
 }

@@ -112,7 +112,8 @@ pub enum Mode {
 /// A connection, by the channel to its task.
 #[derive(Debug)]
 pub struct Connection {
-    requests: mpsc::Sender<Request>,
+    /// Boxed: a channel has room for 32 from the beginning.
+    requests: mpsc::Sender<Box<Request>>,
     selected: Arc<Mutex<Option<Open>>>,
     capabilities: Arc<Capabilities>,
     presence: Arc<Presence>,
@@ -171,10 +172,9 @@ impl Connection {
     pub(super) fn start(
         endpoint: &Endpoint,
         session: Session,
-        capabilities: Capabilities,
+        capabilities: Arc<Capabilities>,
         held: Held,
     ) -> Self {
-        let capabilities = Arc::new(capabilities);
         let selected = Arc::new(Mutex::new(None));
         let presence = Arc::clone(&held.presence);
         let (requests, receiver) = mpsc::channel(8);
@@ -364,11 +364,11 @@ impl Connection {
     /// Puts the connection at rest, without waiting for it: a mailbox open for writing is examined instead.
     pub fn park(&self) {
         let (reply, _) = oneshot::channel();
-        let _ = self.requests.try_send(Request {
+        let _ = self.requests.try_send(Box::new(Request {
             work: Work::Park,
             span: Span::current(),
             reply,
-        });
+        }));
     }
 
     /// Waits until all that was asked before is done, and the connection at rest.
@@ -384,11 +384,11 @@ impl Connection {
     async fn request(&self, work: Work) -> Result<Reply, Error> {
         let not_begun = work.not_begun();
         let (reply, answer) = oneshot::channel();
-        let request = Request {
+        let request = Box::new(Request {
             work,
             span: Span::current(),
             reply,
-        };
+        });
         self.requests.send(request).await.map_err(|_| not_begun)?;
         answer.await.map_err(|_| Error::Closed)?
     }

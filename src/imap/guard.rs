@@ -18,13 +18,14 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-use self::frame::{Framed, Framer};
+use self::frame::{Framed, Framer, SMALLEST_READ};
 use super::response::{Response, Status, Tagged};
 
 /// The most that is read from the socket at once.
@@ -156,6 +157,11 @@ impl<T> Guard<T> {
         !self.waiting.is_empty() || !self.framer.is_between_responses()
     }
 
+    /// What the server may send.
+    pub fn limits(&self) -> &Limits {
+        self.framer.limits()
+    }
+
     /// The connection itself, for STARTTLS. What was read and not popped is lost.
     pub fn into_inner(self) -> T {
         self.io
@@ -214,6 +220,20 @@ fn tagged_stand_in(tagged: &Tagged) -> Vec<u8> {
 }
 
 impl<T: AsyncRead + Unpin> Guard<T> {
+    /// Reads the beginning of a response; a connection that waits for one, as most do, holds no room for it.
+    fn poll_first(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut octets = [MaybeUninit::uninit(); SMALLEST_READ];
+        let mut room = ReadBuf::uninit(&mut octets);
+        let Poll::Ready(outcome) = Pin::new(&mut self.io).poll_read(context, &mut room) else {
+            self.framer.rest();
+            return Poll::Pending;
+        };
+        outcome?;
+        let read = room.filled();
+        self.framer.put(read);
+        Poll::Ready(Ok(read.len()))
+    }
+
     fn poll_response(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
         loop {
             if let Some(violation) = self.violation {
@@ -227,10 +247,15 @@ impl<T: AsyncRead + Unpin> Guard<T> {
                     continue;
                 }
             }
-            let mut room = self.framer.room().limit(READ_SIZE);
-            // `read_buf` keeps nothing between polls: what is dropped when it is pending has read nothing.
-            let read = ready!(pin!(self.io.read_buf(&mut room)).poll(context))?;
-            self.framer.has_read(read);
+            let read = if self.framer.is_between_responses() {
+                ready!(self.poll_first(context))?
+            } else {
+                let mut room = self.framer.room().limit(READ_SIZE);
+                // `read_buf` keeps nothing between polls: what is dropped when it is pending has read nothing.
+                let read = ready!(pin!(self.io.read_buf(&mut room)).poll(context))?;
+                self.framer.has_read(read);
+                read
+            };
             if read == 0 {
                 return Poll::Ready(if self.framer.is_between_responses() {
                     Ok(false)

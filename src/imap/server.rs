@@ -9,7 +9,10 @@ mod operator;
 mod permits;
 mod reach;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::{
     sync::Semaphore,
@@ -46,6 +49,8 @@ pub struct Server {
     /// Credentials nobody has proved may keep a server busy for seconds each: they never take all connections.
     proofs: Semaphore,
     gauges: Connections,
+    /// What the last session could do, which as good as all can: kept once.
+    capabilities: Mutex<Arc<Capabilities>>,
     wait: Duration,
     /// By which the operator comes in.
     door: Option<Door>,
@@ -91,6 +96,7 @@ impl Server {
             reach: Reach::new(),
             logins: Semaphore::new(LOGINS),
             proofs: Semaphore::new((connections / 2).max(1)),
+            capabilities: Mutex::default(),
             wait,
             door: None,
         }
@@ -193,9 +199,18 @@ impl Server {
         Ok(Connection::start(
             &self.endpoint,
             session,
-            capabilities,
+            self.shared(capabilities),
             held,
         ))
+    }
+
+    fn shared(&self, capabilities: Capabilities) -> Arc<Capabilities> {
+        let last = self.capabilities.lock();
+        let mut last = last.unwrap_or_else(PoisonError::into_inner);
+        if **last != capabilities {
+            *last = Arc::new(capabilities);
+        }
+        Arc::clone(&last)
     }
 
     async fn log_in(

@@ -41,7 +41,8 @@ pub(super) struct Inner {
     pub(super) journal: Journal,
     /// The box as it was when the newest entry was made, and some before it.
     pub(super) pictures: Pictures,
-    pub(super) subscriptions: BTreeMap<String, Subscription>,
+    /// Boxed: the map has room for eleven from the first on.
+    pub(super) subscriptions: BTreeMap<String, Box<Subscription>>,
     /// The box, opened by whoever could.
     pub(super) account: Option<Account>,
     /// Keys of the folders of which the state keeps what was seen last.
@@ -194,14 +195,14 @@ impl Desk {
         notes.push(kept::journal(&self.key, &self.login, &inner.journal));
         room.state.keep(notes);
         if count > 0 {
-            inner.subscriptions.values().for_each(Subscription::ring);
+            inner.subscriptions.values().for_each(|each| each.ring());
         }
     }
 
     /// Tells all who deliver that they may try again.
     pub(super) fn ring_all(&self) {
         let inner = self.inner();
-        inner.subscriptions.values().for_each(Subscription::ring);
+        inner.subscriptions.values().for_each(|each| each.ring());
     }
 
     /// The next list of a subscription: the one that is on its way, or a new one, in the state before it is returned.

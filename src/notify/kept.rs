@@ -249,7 +249,9 @@ impl Notifications {
         for record in subscriptions {
             if let Some(subscription) = self.taken_up(&desk, record) {
                 let id = subscription.record.id.clone();
-                desk.inner().subscriptions.insert(id, subscription);
+                desk.inner()
+                    .subscriptions
+                    .insert(id, Box::new(subscription));
             }
         }
         desk.go_on(self, &picture);

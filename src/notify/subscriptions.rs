@@ -134,7 +134,9 @@ impl Notifications {
             let shown = subscription.shown(token, now());
             let note = kept::subscription(&subscription.record, true);
             self.state.keep(vec![note]);
-            inner.subscriptions.insert(id.clone(), subscription);
+            inner
+                .subscriptions
+                .insert(id.clone(), Box::new(subscription));
             shown
         };
         self.bind(desk, channel.as_ref(), &id);
@@ -427,7 +429,7 @@ fn close_unused(
 impl Inner {
     /// Subscriptions whose time is not over; the others are gone for clients, whenever they are tidied up.
     fn alive(&self, now: i64) -> impl Iterator<Item = &Subscription> {
-        let all = self.subscriptions.values();
+        let all = self.subscriptions.values().map(Box::as_ref);
         all.filter(move |subscription| subscription.record.expires > now)
     }
 

@@ -150,11 +150,12 @@ impl Watcher {
     /// Watches as long as the box can be reached; why it cannot any more.
     async fn watch_by(&mut self, account: &Account) -> store::Error {
         account.own_changes().listen();
-        let mut hearing = self.hearing(account).await;
-        if let Err(error) = self.look(account, &everything(), true).await {
+        // Apart, as all but the waiting: most boxes are silent.
+        let mut hearing = Box::pin(self.hearing(account)).await;
+        if let Err(error) = Box::pin(self.look(account, &everything(), true)).await {
             return error;
         }
-        if let Err(error) = self.replay(account).await {
+        if let Err(error) = Box::pin(self.replay(account)).await {
             return error;
         }
         // What could not be told before may be told now.
@@ -164,13 +165,14 @@ impl Watcher {
             let due = rings.is_none();
             let thorough = due && hearing.is_thorough(account);
             let rings = rings.unwrap_or_else(everything);
-            let looked = match self.look_at(account, &rings, thorough, heard).await {
+            let looking = self.look_at(account, &rings, thorough, heard);
+            let looked = match Box::pin(looking).await {
                 Ok(looked) => looked,
                 Err(error) => return error,
             };
             let (active, again) = looked;
             self.set_next(&mut hearing, due, active, again);
-            if let Err(error) = self.move_on(account, &mut hearing).await {
+            if let Err(error) = Box::pin(self.move_on(account, &mut hearing)).await {
                 return error;
             }
         }

@@ -24,7 +24,7 @@ use crate::imap::{
     MailboxName,
     capability::Capabilities,
     command::{Command, Segment},
-    connect::{self, Endpoint, Session, next},
+    connect::{self, Endpoint, Established, Session, next},
     error::Error,
     measure::{Commands, Loss},
     response::{Code, Response, Status, Tagged, Untagged},
@@ -40,7 +40,7 @@ const OPEN_AT_REST: Duration = Duration::from_secs(1);
 
 /// The task's side.
 pub(super) struct Driver {
-    session: Session,
+    session: Established,
     literal_plus: bool,
     unselect: bool,
     vanished: bool,
@@ -76,7 +76,7 @@ impl Driver {
         shown: Arc<Mutex<Option<Open>>>,
     ) -> Self {
         Self {
-            session,
+            session: connect::established(session),
             literal_plus: capabilities.literal_plus(),
             unselect: capabilities.unselect(),
             vanished: capabilities.vanished(),
@@ -95,7 +95,7 @@ impl Driver {
     }
 
     /// Does what is asked for until the connection ends.
-    pub(super) async fn drive(mut self, mut requests: mpsc::Receiver<Request>, held: Held) {
+    pub(super) async fn drive(mut self, mut requests: mpsc::Receiver<Box<Request>>, held: Held) {
         let end = self.serve(&mut requests, &held).await;
         if let Some(ear) = &self.ear {
             ear.bell.end();
@@ -127,7 +127,7 @@ impl Driver {
         drop(held);
     }
 
-    async fn serve(&mut self, requests: &mut mpsc::Receiver<Request>, held: &Held) -> End {
+    async fn serve(&mut self, requests: &mut mpsc::Receiver<Box<Request>>, held: &Held) -> End {
         loop {
             let open_at_rest = self.selection.is_some() && OPEN_AT_REST < self.idle_timeout;
             let rest = if open_at_rest {
@@ -173,10 +173,12 @@ impl Driver {
                     }
                 }
             };
-            if let Work::Close = request.work {
-                return End::Logout(Some(request.reply));
+            let Request { work, span, reply } = *request;
+            if let Work::Close = work {
+                return End::Logout(Some(reply));
             }
-            let outcome = self.perform(request.work).instrument(request.span).await;
+            // Apart: most connections are at rest.
+            let outcome = Box::pin(self.perform(work)).instrument(span).await;
             let loss = match &outcome {
                 Ok(Reply::Each(outcomes)) => outcomes
                     .iter()
@@ -188,7 +190,7 @@ impl Driver {
                 // Whoever is told so finds it closed.
                 requests.close();
             }
-            let _ = request.reply.send(outcome);
+            let _ = reply.send(outcome);
             if let Some(loss) = loss {
                 return End::Broken(loss);
             }

@@ -11,7 +11,7 @@ use super::search::SearchLine;
 use super::{Bound, Limits, READ_SIZE, Violation};
 
 /// The first and the smallest buffer: most connections are idle most of the time.
-const SMALLEST_READ: usize = 4 * 1024;
+pub(super) const SMALLEST_READ: usize = 4 * 1024;
 /// Bytes within which the name of an untagged response stands, spaces included.
 const NAME_WITHIN: usize = 64;
 
@@ -88,6 +88,19 @@ impl Framer {
     /// Whether every byte that came belongs to a response that was given out.
     pub(super) fn is_between_responses(&self) -> bool {
         self.input.is_empty() && matches!(self.state, State::Start)
+    }
+
+    /// Gives its room back until something comes; only between responses.
+    pub(super) fn rest(&mut self) {
+        debug_assert!(self.is_between_responses());
+        self.input = BytesMut::new();
+    }
+
+    /// Takes what was read into room of somebody else's, at most [`SMALLEST_READ`].
+    pub(super) fn put(&mut self, octets: &[u8]) {
+        self.room().extend_from_slice(octets);
+        self.offered = SMALLEST_READ;
+        self.has_read(octets.len());
     }
 
     /// A buffer with room for the next read.

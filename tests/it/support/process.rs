@@ -23,10 +23,15 @@ pub(crate) struct Process {
 impl Process {
     /// Starts the service in front of a store; `settings` are more lines of configuration, with their sections.
     pub(crate) fn start(store: SocketAddr, settings: &str) -> Self {
+        Self::start_with_http(store, "", settings)
+    }
+
+    /// The same with lines of `[http]`.
+    pub(crate) fn start_with_http(store: SocketAddr, http: &str, settings: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("cpm.toml");
         let configuration = format!(
-            "[http]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+            "[http]\nlisten = \"127.0.0.1:0\"\n{http}[admin]\nlisten = \"127.0.0.1:0\"\n\
              [[stores]]\nname = \"cpm\"\nhost = \"{}\"\nport = {}\ntls = \"off\"\n{settings}",
             store.ip(),
             store.port()

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use cpm_bridge::tls;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::Instant,
 };
+use tokio_rustls::{TlsConnector, client::TlsStream, rustls::pki_types::ServerName};
 
 use super::{Subscriber, flags};
 use crate::support::{
@@ -138,24 +140,34 @@ async fn channels(client: &Client, account: &Account, count: usize) -> Vec<(Stri
     let mut channels = Vec::new();
     for _ in 0..count {
         let channel = client.post(&path, &asked).await.expect(201).json();
-        let channel = &channel["notificationChannel"];
-        let url = channel["channelData"]["channelURL"].as_str().unwrap();
-        let (_, rest) = url.split_once("/notificationchannel").unwrap();
-        let callback = channel["callbackURL"].as_str().unwrap().to_owned();
-        channels.push((format!("/notificationchannel{rest}"), callback));
+        channels.push(urls_of(&channel));
     }
     channels
+}
+
+fn urls_of(channel: &Value) -> (String, String) {
+    let channel = &channel["notificationChannel"];
+    let url = channel["channelData"]["channelURL"].as_str().unwrap();
+    let (_, rest) = url.split_once("/notificationchannel").unwrap();
+    let callback = channel["callbackURL"].as_str().unwrap().to_owned();
+    (format!("/notificationchannel{rest}"), callback)
 }
 
 /// A poll that waits on a connection of its own.
 async fn park(client: &Client, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(client.address()).await.unwrap();
-    let head = format!(
+    stream
+        .write_all(poll(client, path).as_bytes())
+        .await
+        .unwrap();
+    stream
+}
+
+fn poll(client: &Client, path: &str) -> String {
+    format!(
         "POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: {}\r\nContent-Length: 0\r\n\r\n",
         client.authorization().unwrap()
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    stream
+    )
 }
 
 async fn parked(process: &Process) -> f64 {
@@ -175,15 +187,11 @@ async fn measured(process: &Process, series: &str) -> f64 {
 #[ignore = "measures"]
 async fn ten_thousand_polls_wait() {
     const BOXES: usize = 313;
-    const EACH: usize = 32;
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let accounts: Vec<Account> = (0..BOXES)
         .map(|number| dovecot::account(&format!("parked-{number}")))
         .collect();
-    let process = Process::start(
-        accounts[0].imap,
-        "[limits]\nconnections = 20000\n[notifications]\nlong_poll = 300\n",
-    );
+    let process = Process::start(accounts[0].imap, LONG);
     let mut all = Vec::new();
     for account in &accounts {
         let client = process.client(account);
@@ -203,9 +211,7 @@ async fn ten_thousand_polls_wait() {
     for (client, (path, _)) in &all[1..] {
         waiting.push(park(client, path).await);
     }
-    while parked(&process).await < waiting.len() as f64 {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    until_parked(&process, waiting.len()).await;
     report_memory("poll that waits", before, &process, waiting.len());
     let mut witness = accounts[0].witness().await;
     let mut times = Vec::new();
@@ -225,6 +231,112 @@ async fn ten_thousand_polls_wait() {
         "with all of them, from an APPEND (Dovecot takes 0.5 s) to its poll",
         times,
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures"]
+async fn polls_wait_over_tls() {
+    let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let (certificate, key) = (
+        directory.path().join("certificate.pem"),
+        directory.path().join("key.pem"),
+    );
+    std::fs::write(&certificate, certified.cert.pem()).unwrap();
+    std::fs::write(&key, certified.signing_key.serialize_pem()).unwrap();
+    let accounts = boxes("tls");
+    let http = format!("tls = {{ certificate = {certificate:?}, key = {key:?} }}\n");
+    let process = Process::start_with_http(accounts[0].imap, &http, LONG);
+    let connector = TlsConnector::from(tls::client(Some(&certificate)).unwrap());
+    let mut polls = Vec::new();
+    for account in &accounts {
+        let client = process.client(account);
+        let box_id = account.box_id().replace('+', "%2B");
+        let asked = json!({"notificationChannel": {"channelType": "LongPolling"}});
+        let path = format!("/notificationchannel/v1/{box_id}/channels");
+        let request = client.post(&path, &asked).header("Connection", "close");
+        for _ in 0..EACH {
+            let mut stream = encrypted(&connector, &client).await;
+            stream.write_all(&request.encoded()).await.unwrap();
+            let mut answer = String::new();
+            // The end of TLS may be missing: the document shows whether it is whole.
+            let _ = stream.read_to_string(&mut answer).await;
+            let (_, document) = answer.split_once("\r\n\r\n").unwrap();
+            let (path, _) = urls_of(&serde_json::from_str(document).unwrap());
+            polls.push((client.clone(), path));
+        }
+    }
+    let before = process.resident_memory();
+    let mut waiting = Vec::new();
+    for (client, path) in &polls {
+        let mut stream = encrypted(&connector, client).await;
+        stream
+            .write_all(poll(client, path).as_bytes())
+            .await
+            .unwrap();
+        waiting.push(stream);
+    }
+    until_parked(&process, waiting.len()).await;
+    report_memory("poll that waits over TLS", before, &process, waiting.len());
+}
+
+async fn encrypted(connector: &TlsConnector, client: &Client) -> TlsStream<TcpStream> {
+    let stream = TcpStream::connect(client.address()).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    connector.connect(name, stream).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures"]
+async fn polls_wait_on_streams() {
+    const STREAMS: usize = 64;
+    let accounts = boxes("streams");
+    let process = Process::start(accounts[0].imap, LONG);
+    let mut polls = Vec::new();
+    for account in &accounts {
+        let client = process.client(account);
+        for (path, _) in channels(&client, account, EACH).await {
+            polls.push((client.clone(), path));
+        }
+    }
+    let before = process.resident_memory();
+    let mut waiting = Vec::new();
+    for polls in polls.chunks(STREAMS) {
+        let address = polls[0].0.address();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+        tokio::spawn(async move { connection.await.ok() });
+        for (client, path) in polls {
+            let request = http::Request::post(format!("http://{address}{path}"))
+                .header("authorization", client.authorization().unwrap())
+                .body(())
+                .unwrap();
+            let mut sender = sender.clone().ready().await.unwrap();
+            waiting.push(sender.send_request(request, true).unwrap());
+        }
+    }
+    until_parked(&process, waiting.len()).await;
+    report_memory(
+        "poll that waits on a stream",
+        before,
+        &process,
+        waiting.len(),
+    );
+}
+
+const EACH: usize = 32;
+const LONG: &str = "[limits]\nconnections = 20000\n[notifications]\nlong_poll = 300\n";
+
+fn boxes(name: &str) -> Vec<Account> {
+    (0..32)
+        .map(|number| dovecot::account(&format!("{name}-{number}")))
+        .collect()
+}
+
+async fn until_parked(process: &Process, count: usize) {
+    while parked(process).await < count as f64 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// Accounts that are subscribed to, with nothing to tell: a connection that waits for each, and no other.
