@@ -254,7 +254,8 @@ async fn polls_wait_over_tls() {
         let box_id = account.box_id().replace('+', "%2B");
         let asked = json!({"notificationChannel": {"channelType": "LongPolling"}});
         let path = format!("/notificationchannel/v1/{box_id}/channels");
-        let request = client.post(&path, &asked).header("Connection", "close");
+        let request = client.request("POST", &path).json(&asked);
+        let request = request.header("Connection", "close");
         for _ in 0..EACH {
             let mut stream = encrypted(&connector, &client).await;
             stream.write_all(&request.encoded()).await.unwrap();
