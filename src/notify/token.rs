@@ -18,7 +18,7 @@ const MARK: usize = 8;
 /// Longest token that is read.
 const LONGEST: usize = 4096;
 const PURPOSE: &str = "restart";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq)]

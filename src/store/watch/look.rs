@@ -303,19 +303,11 @@ impl Look<'_> {
 
     /// The key that a folder had when it was seen last, where that is another now and the folder is not.
     fn shown_before(&self, folder: &[u8], key: &[u8], tree: &Tree) -> Option<Vec<u8>> {
-        let of_place = self.picture.folders.iter().find(|(other, pictured)| {
-            let place = pictured.place.as_ref();
-            *other != key && place.is_some_and(|place| place.folder == folder)
-        });
-        let before = match of_place {
-            Some((before, _)) => before.clone(),
-            None => {
-                let (before, _) = self.picture.folders.get_key_value(folder)?;
-                before.clone()
-            }
-        };
-        let gone = MailboxKey::from_bytes(&before).is_some_and(|key| tree.path(&key).is_none());
-        (gone && before != key).then_some(before)
+        let mut all = self.picture.folders.iter();
+        let (before, _) =
+            all.find(|(other, pictured)| *other != key && pictured.shown(other) == folder)?;
+        let gone = MailboxKey::from_bytes(before).is_some_and(|key| tree.path(&key).is_none());
+        gone.then(|| before.clone())
     }
 
     fn folder_changed(&mut self, tree: &Tree, path: &str, id: Vec<u8>) -> Result<(), Error> {
@@ -348,14 +340,7 @@ impl Look<'_> {
         if renamed {
             return Ok(());
         }
-        let id = match &known.place {
-            Some(place) => place.folder.clone(),
-            None => {
-                let other = self.account.other_key(&mailbox);
-                other.unwrap_or(mailbox).to_bytes()
-            }
-        };
-        self.say_gone(id);
+        self.say_gone(known.shown(key).to_vec());
         Ok(())
     }
 
@@ -568,8 +553,9 @@ impl Look<'_> {
             .folders
             .iter()
             .filter(|(key, _)| self.now.get(*key).is_none_or(Option::is_some))
-            .filter_map(|(_, pictured)| Some(pictured.place.as_ref()?.folder.clone()))
-            .filter(|folder| !shown.contains(folder))
+            .map(|(key, pictured)| pictured.shown(key))
+            .filter(|folder| !shown.contains(*folder))
+            .map(<[u8]>::to_vec)
             .collect();
         before.into_iter().for_each(|id| self.say_gone(id));
     }

@@ -1,6 +1,6 @@
 //! What was seen last of a box: enough to tell, now or after a restart, what has changed since.
 //!
-//! Of each folder its name and place (a digest), its UIDs, and HIGHESTMODSEQ; where messages have no MODSEQ, a digest of the flags
+//! Of each folder its name and place (a digest), the id it was shown with, its UIDs, and HIGHESTMODSEQ; where messages have no MODSEQ, a digest of the flags
 //! of each. As bytes this is the position of a `restartToken` (contract §7.2) and what outlives the process.
 
 use std::collections::BTreeMap;
@@ -31,6 +31,8 @@ pub(super) struct Pictured {
     pub(super) flags: Vec<u32>,
     /// Where it was found; not known before it has been looked for in this process.
     pub(super) place: Option<Place>,
+    /// Before that, bytes of the id that it was shown with, where they are not those of its mailbox's key.
+    pub(super) shown: Option<Vec<u8>>,
 }
 
 /// How a folder is opened and shown.
@@ -119,9 +121,23 @@ impl Picture {
 }
 
 impl Pictured {
+    /// Bytes of the id that was shown last of this key.
+    pub(super) fn shown<'a>(&'a self, key: &'a [u8]) -> &'a [u8] {
+        match &self.place {
+            Some(place) => &place.folder,
+            None => self.shown.as_deref().unwrap_or(key),
+        }
+    }
+
     fn write(&self, key: &[u8], bytes: &mut Vec<u8>) {
-        write_number(bytes, key.len() as u64);
+        let shown = self.shown(key);
+        let differs = shown != key;
+        write_number(bytes, (key.len() as u64) << 1 | u64::from(differs));
         bytes.extend_from_slice(key);
+        if differs {
+            write_number(bytes, shown.len() as u64);
+            bytes.extend_from_slice(shown);
+        }
         bytes.extend_from_slice(&self.named.to_be_bytes());
         write_number(bytes, self.uid_next.into());
         write_number(bytes, self.mod_seq);
@@ -140,8 +156,14 @@ impl Pictured {
     }
 
     fn read(bytes: &mut &[u8]) -> Option<(Vec<u8>, Self)> {
-        let length = usize::try_from(read_number(bytes)?).ok()?;
-        let key = take(bytes, length)?.to_vec();
+        let number = read_number(bytes)?;
+        let key = read_octets(bytes, number >> 1)?;
+        let shown = if number & 1 == 1 {
+            let length = read_number(bytes)?;
+            Some(read_octets(bytes, length)?).filter(|shown| *shown != key)
+        } else {
+            None
+        };
         let named = read_u32(bytes)?;
         let uid_next = u32::try_from(read_number(bytes)?).ok()?;
         let mod_seq = read_number(bytes)?;
@@ -170,6 +192,7 @@ impl Pictured {
             uids,
             flags,
             place: None,
+            shown,
         };
         Some((key, pictured))
     }
@@ -196,6 +219,10 @@ fn read_number(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
+fn read_octets(bytes: &mut &[u8], length: u64) -> Option<Vec<u8>> {
+    Some(take(bytes, usize::try_from(length).ok()?)?.to_vec())
+}
+
 fn read_u32(bytes: &mut &[u8]) -> Option<u32> {
     Some(u32::from_be_bytes(take(bytes, 4)?.try_into().ok()?))
 }
@@ -214,8 +241,9 @@ mod tests {
 
     fn pictured() -> impl Strategy<Value = Pictured> {
         let uids = prop::collection::btree_set(1_u32.., 0..20);
-        (any::<(u32, u32, u64, bool)>(), uids).prop_map(
-            |((named, uid_next, mod_seq, with_flags), uids)| Pictured {
+        let shown = prop::option::of(prop::collection::vec(any::<u8>(), 20..40));
+        (any::<(u32, u32, u64, bool)>(), uids, shown).prop_map(
+            |((named, uid_next, mod_seq, with_flags), uids, shown)| Pictured {
                 named,
                 uid_next,
                 mod_seq,
@@ -226,6 +254,7 @@ mod tests {
                 },
                 uids: uids.into_iter().collect(),
                 place: None,
+                shown,
             },
         )
     }

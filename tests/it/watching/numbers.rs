@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cpm_bridge::tls;
+use cpm_bridge::{task, tls};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -306,7 +306,7 @@ async fn polls_wait_on_streams() {
         let address = polls[0].0.address();
         let stream = TcpStream::connect(address).await.unwrap();
         let (sender, connection) = h2::client::handshake(stream).await.unwrap();
-        tokio::spawn(async move { connection.await.ok() });
+        task::spawn(async move { connection.await.ok() });
         for (client, path) in polls {
             let request = http::Request::post(format!("http://{address}{path}"))
                 .header("authorization", client.authorization().unwrap())
