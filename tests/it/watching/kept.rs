@@ -165,3 +165,66 @@ async fn what_is_subscribed_and_not_told_yet_outlives_kills() {
     place.client.get(&subscription).await.expect(404);
     place.client.post(&channel, &body).await.expect(404);
 }
+
+/// The events that come until one of this kind and about this is among them.
+async fn until(place: &Place<'_>, channel: &str, is: impl Fn(&Value) -> bool) -> Value {
+    for _ in 0..20 {
+        let Some(list) = place.list(channel).await else {
+            continue;
+        };
+        let events = list["nmsEventList"]["nmsEvent"].as_array().unwrap();
+        if let Some(event) = events.iter().find(|event| is(event)) {
+            return event.clone();
+        }
+    }
+    panic!("it has not been told");
+}
+
+#[tokio::test]
+async fn what_a_folder_was_before_a_kill_is_told_gone_when_another_has_taken_its_place() {
+    let account = dovecot::account("another_after_a_kill");
+    let mut witness = account.witness().await;
+    witness.command("CREATE none/deep").await.ok();
+    let directory = tempfile::tempdir().unwrap();
+    let mut place = Place::start(directory.path(), &account);
+    let (nc, nms) = ("notificationchannel/v1", "nms/v1/cpm");
+    let asked = json!({"notificationChannel": {"channelType": "LongPolling"}});
+    let made = place.post(nc, "channels", &asked).await.expect(201).json();
+    let made = &made["notificationChannel"];
+    let channel = path_of(&made["channelData"]["channelURL"]);
+    let to = json!({"nmsSubscription": {"callbackReference": {"notifyURL": made["callbackURL"]}}});
+    place.post(nms, "subscriptions", &to).await.expect(201);
+
+    // A name that stands for a folder elsewhere is there again: as another folder.
+    let none = place.target(nms, "folders/operations/pathToId?path=/none");
+    let none = place.client.get(&none).await.expect(200).json();
+    let none = path_of(&none["reference"]["resourceURL"]);
+    let name = format!("{none}/folderName");
+    let renamed = place.client.put(&name, &json!({"name": "two"})).await;
+    renamed.expect(200);
+    witness.command("CREATE none/again").await.ok();
+    let another = until(&place, &channel, |event| {
+        let folder = &event["changedFolder"];
+        folder["name"] == "none" && path_of(&folder["resourceURL"]) != none
+    })
+    .await;
+    let another = path_of(&another["changedFolder"]["resourceURL"]);
+
+    // While nobody looks it goes, and the first thing that happens then gives its name back.
+    place
+        .restart(async {
+            witness.command("DELETE none/again").await.ok();
+            // Which some servers do by themselves.
+            let _ = witness.command("DELETE none").await;
+            let listed = witness.command("LIST \"\" none").await.ok();
+            assert_eq!(listed.untagged.len(), 0, "{listed:?}");
+        })
+        .await;
+    let renamed = place.client.put(&name, &json!({"name": "none"})).await;
+    renamed.expect(200);
+    until(&place, &channel, |event| {
+        let gone = &event["deletedFolder"]["resourceURL"];
+        gone.is_string() && path_of(gone) == another
+    })
+    .await;
+}
