@@ -170,6 +170,12 @@ impl Tree {
         self.by_key.get(key).map(String::as_str)
     }
 
+    /// Whether the same mailboxes are in the same places.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        let keys = self.nodes.iter().map(|(path, node)| (path, &node.key));
+        keys.eq(other.nodes.iter().map(|(path, node)| (path, &node.key)))
+    }
+
     /// Folders directly below a path, by name, after one of them if asked. The whole box's root has the path "".
     pub(super) fn children<'a>(
         &'a self,

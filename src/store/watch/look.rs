@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -23,9 +24,11 @@ use crate::{
     },
 };
 
-/// How long it is waited before a folder that is missing is believed to be gone: in the middle of a RENAME a mailbox may be listed
-/// under neither name.
+/// How long it is waited before the tree is read again when a folder is missing: in the middle of a RENAME a mailbox, and all below it, may
+/// be listed under neither name.
 const RENAMED: Duration = Duration::from_millis(50);
+/// How often it is read for two in a row to be the same, which what is missing is gone from.
+const LISTED: usize = 4;
 /// How much what is gone is above all that the store has counted: it may have been shown, since the last look, with what a folder counted
 /// that is gone too, or above an alias that ended with a process. It never comes back under that id.
 const UNSEEN: u64 = 1 << 20;
@@ -114,13 +117,11 @@ impl Account {
         })
     }
 
-    /// The tree and how much is in it, of one moment as far as the bridge itself is concerned; once more when a folder is missing
-    /// that was there before.
-    async fn tree_and_census(
-        &self,
-        picture: &Picture,
-    ) -> Result<(std::sync::Arc<Tree>, Census), Error> {
-        for attempt in 0.. {
+    /// The tree and how much is in it, of one moment as far as the bridge itself is concerned, and whether what is missing that was
+    /// there before is gone.
+    async fn tree_and_census(&self, picture: &Picture) -> Result<(Arc<Tree>, Census, bool), Error> {
+        let mut before: Option<Arc<Tree>> = None;
+        for attempt in 1.. {
             let turn = self.turn_to_change().await?;
             let tree = self.fresh_tree().await?;
             self.tell_apart(&tree).await?;
@@ -130,9 +131,11 @@ impl Account {
                 let key = MailboxKey::from_bytes(key);
                 key.is_none_or(|key| tree.path(&key).is_none())
             };
-            if attempt > 0 || !picture.folders.keys().any(missing) {
-                return Ok((tree, census));
+            let settled = before.is_some_and(|before| before.is_as(&tree));
+            if settled || attempt >= LISTED || !picture.folders.keys().any(missing) {
+                return Ok((tree, census, settled));
             }
+            before = Some(tree);
             sleep(RENAMED).await;
         }
         Err(Error::Internal("no look at the tree".to_owned()))
@@ -173,7 +176,7 @@ impl Look<'_> {
     /// Looks at all folders, and into those that are others than they were.
     async fn everything(&mut self) -> Result<(), Error> {
         self.whole = true;
-        let (tree, census) = self.account.tree_and_census(self.picture).await?;
+        let (tree, census, settled) = self.account.tree_and_census(self.picture).await?;
         let (mut there, mut shown) = (BTreeSet::new(), BTreeSet::new());
         let mut renumbered = BTreeSet::new();
         for (path, node) in tree.subtree("") {
@@ -187,15 +190,19 @@ impl Look<'_> {
             let from = self.folder(&tree, &census, path, node).await?;
             renumbered.extend(from);
         }
-        let gone: Vec<Vec<u8>> = self
-            .picture
+        let picture = self.picture;
+        let missing = picture
             .folders
-            .keys()
-            .filter(|key| !there.contains(*key))
-            .cloned()
-            .collect();
-        for key in gone {
-            self.folder_gone(&key, renumbered.contains(&key))?;
+            .iter()
+            .filter(|(key, _)| !there.contains(*key));
+        for (key, pictured) in missing {
+            let renamed = renumbered.contains(key);
+            if settled || renamed {
+                self.folder_gone(key, renamed)?;
+            } else {
+                self.again = true;
+                shown.insert(pictured.shown(key).to_vec());
+            }
         }
         self.became_another(&shown);
         Ok(())
