@@ -22,7 +22,9 @@ use crate::imap::{
 };
 
 /// How long is waited for a mailbox to be listed once only, each time, in milliseconds; after that it is believed that two are alike.
-const LISTED_TWICE: [u64; 3] = [50, 100, 200];
+const LISTED_TWICE: [u64; 8] = [50, 100, 200, 200, 200, 200, 200, 200];
+/// After so many of these what was listed so each time is believed.
+const BELIEVED: usize = 3;
 
 /// Where an object is.
 #[derive(Debug, Clone)]
@@ -70,13 +72,16 @@ impl Account {
     async fn read_tree(&self) -> Result<Tree, Error> {
         let read = || Tree::read(&self.pool, &self.shared.naming, &self.store.roots);
         let mut tree = read().await?;
-        // In the middle of a RENAME a mailbox may be listed under both names.
-        for pause in LISTED_TWICE {
-            if self.alike().is_superset(tree.alike()) {
+        // In the middle of a RENAME a mailbox may be listed under both names: other ones each time while others rename.
+        let mut each_time = tree.alike().clone();
+        for (waited, pause) in LISTED_TWICE.into_iter().enumerate() {
+            let believed = waited >= BELIEVED && each_time.is_superset(tree.alike());
+            if believed || self.alike().is_superset(tree.alike()) {
                 break;
             }
             sleep(Duration::from_millis(pause)).await;
             tree = read().await?;
+            each_time.retain(|value| tree.alike().contains(value));
         }
         self.alike().clone_from(tree.alike());
         if let Ok(_turn) = self.shared.changing.try_lock() {
