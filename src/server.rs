@@ -238,7 +238,6 @@ impl Protocols {
             if http_2 {
                 let connection = self.http_2.serve_connection(stream, service);
                 self.drained(connection, |connection| connection.graceful_shutdown())
-                    .boxed()
                     .await
             } else {
                 let connection = self

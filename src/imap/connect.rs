@@ -86,8 +86,7 @@ pub async fn probe(endpoint: &Endpoint) -> Result<Capabilities, Error> {
 /// A session that is done with all that async-imap itself sends.
 pub(super) fn established(mut session: Session) -> Established {
     // The guard gives one response at a time, so async-imap has read none that it has not given.
-    let limits = session.get_ref().limits().clone();
-    let elsewhere = Guard::new(Stream::Elsewhere, limits);
+    let elsewhere = Guard::new(Stream::Elsewhere, Limits::default());
     Client::new(std::mem::replace(session.get_mut(), elsewhere))
 }
 

@@ -157,11 +157,6 @@ impl<T> Guard<T> {
         !self.waiting.is_empty() || !self.framer.is_between_responses()
     }
 
-    /// What the server may send.
-    pub fn limits(&self) -> &Limits {
-        self.framer.limits()
-    }
-
     /// The connection itself, for STARTTLS. What was read and not popped is lost.
     pub fn into_inner(self) -> T {
         self.io

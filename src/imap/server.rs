@@ -204,6 +204,7 @@ impl Server {
         ))
     }
 
+    /// These, or the same that are kept already.
     fn shared(&self, capabilities: Capabilities) -> Arc<Capabilities> {
         let last = self.capabilities.lock();
         let mut last = last.unwrap_or_else(PoisonError::into_inner);

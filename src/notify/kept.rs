@@ -174,6 +174,8 @@ struct KeptBox {
     journal: Option<JournalNote>,
     entries: Vec<Entry>,
     picture: Picture,
+    /// Not all that was seen can be read: what has changed since would go unsaid.
+    gaps: bool,
     subscriptions: Vec<subscription::Record>,
 }
 
@@ -224,7 +226,7 @@ impl Notifications {
             NoteKind::Folder => {
                 if let Some(note) = read::<FolderNote>(content) {
                     let kept = boxes.entry(key(&note.store, &note.box_id)).or_default();
-                    kept.picture.add_folder(&note.bytes);
+                    kept.gaps |= !kept.picture.add_folder(&note.bytes);
                 }
             }
         }
@@ -235,6 +237,7 @@ impl Notifications {
             journal,
             entries,
             picture,
+            gaps,
             subscriptions,
         } = kept;
         let Some(note) = journal.filter(|_| self.stores.contains_key(&key.store)) else {
@@ -246,7 +249,8 @@ impl Notifications {
         };
         let journal = Journal::taken_up(note.standing, entries, self.settings.limits.queue);
         let desk = Arc::new(Desk::new(key.clone(), note.login, journal));
-        for record in subscriptions {
+        for mut record in subscriptions {
+            record.resets |= gaps;
             if let Some(subscription) = self.taken_up(&desk, record) {
                 let id = subscription.record.id.clone();
                 desk.inner()

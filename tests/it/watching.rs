@@ -140,6 +140,39 @@ async fn a_store_that_refuses_notify_is_listened_to_by_idle() {
     store.assert_all_known();
 }
 
+/// While others rename, a listing can miss all that is below what moves, and the next one too.
+#[tokio::test]
+async fn a_folder_that_is_missing_while_others_come_and_go_is_not_gone() {
+    const ALL: &str = "LIST \"\" \"*\" RETURN *";
+    const TREE: &str = "LIST \"\" \"*\" RETURN (STATUS (UIDVALIDITY))";
+    let listed = |names: &[&str]| {
+        let inbox = "* LIST () \"/\" \"INBOX\"\n* STATUS \"INBOX\" (MESSAGES 2 UIDNEXT 10 UIDVALIDITY 11)\n";
+        let names = names
+            .iter()
+            .map(|name| format!("* LIST (\\NoSelect) \"/\" \"{name}\"\n"));
+        inbox.to_owned() + &names.collect::<String>() + "{tag} OK done"
+    };
+    let store = Repertoire::start("watched.txt").await;
+    store.answer(ALL, &listed(&["Stays"]));
+    let bridge = scripted("missing-meanwhile", &store).start().await;
+    let subscriber = Subscriber::subscribe(&bridge).await;
+    store.until_received("IDLE").await;
+    store.answer(ALL, &listed(&["Stays", "New"]));
+    store.answer_times(1, TREE, &listed(&["Second"]));
+    store.answer_times(1, TREE, &listed(&["First"]));
+    let told = tokio::time::timeout(Duration::from_secs(40), subscriber.poll());
+    let told = told.await.expect("nothing is told");
+    let [folder] = &told[..] else {
+        panic!("{told:#?}");
+    };
+    assert_eq!(folder["changedFolder"]["name"], "New", "{told:#?}");
+
+    // It is gone once it is missing from all that are alike.
+    store.answer(ALL, &listed(&["New"]));
+    let told = subscriber.event().await;
+    assert!(told["deletedFolder"].is_object(), "{told:#?}");
+}
+
 #[tokio::test]
 async fn a_box_whose_password_is_refused_meanwhile_is_watched_again_once_its_owner_comes() {
     let store = Repertoire::start("watched.txt").await;

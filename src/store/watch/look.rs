@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::{
     Asked, Change, FolderNow, Gone, Looked, ObjectNow, Picture, key_of,
     mailbox::{Message, Read},
-    picture::{Pictured, Place},
+    picture::{Pictured, Place, Standing},
 };
 use crate::{
     imap::{Expected, Rings, UidSet, response::MailboxStatus},
@@ -120,8 +120,8 @@ impl Account {
     /// The tree and how much is in it, of one moment as far as the bridge itself is concerned, and whether what is missing that was
     /// there before is gone.
     async fn tree_and_census(&self, picture: &Picture) -> Result<(Arc<Tree>, Census, bool), Error> {
-        let mut before: Option<Arc<Tree>> = None;
-        for attempt in 1.. {
+        let (mut before, mut listed) = (None::<Arc<Tree>>, 0);
+        loop {
             let turn = self.turn_to_change().await?;
             let tree = self.fresh_tree().await?;
             self.tell_apart(&tree).await?;
@@ -131,14 +131,14 @@ impl Account {
                 let key = MailboxKey::from_bytes(key);
                 key.is_none_or(|key| tree.path(&key).is_none())
             };
+            listed += 1;
             let settled = before.is_some_and(|before| before.is_as(&tree));
-            if settled || attempt >= LISTED || !picture.folders.keys().any(missing) {
+            if settled || listed == LISTED || !picture.folders.keys().any(missing) {
                 return Ok((tree, census, settled));
             }
             before = Some(tree);
             sleep(RENAMED).await;
         }
-        Err(Error::Internal("no look at the tree".to_owned()))
     }
 }
 
@@ -156,7 +156,7 @@ impl Look<'_> {
         let Some(known) = self.known(key).cloned() else {
             return Ok(false);
         };
-        let Some(place) = known.place.clone() else {
+        let Some(place) = &known.standing.place else {
             return Ok(false);
         };
         let Some(expected) = &place.expected else {
@@ -168,8 +168,8 @@ impl Look<'_> {
         let Some(read) = read.await? else {
             return Ok(false);
         };
-        let (named, place) = (known.named, Some(place));
-        self.take_in(key, &known, read, named, place).await?;
+        self.take_in(key, &known, read, known.standing.clone())
+            .await?;
         Ok(true)
     }
 
@@ -222,12 +222,14 @@ impl Look<'_> {
             return Ok(None);
         };
         let folder = id.to_bytes();
-        let named = named(account.folder_entity(tree, path));
-        let place = Some(Place {
-            mailbox: node.mailbox.clone(),
-            expected: node.expected.clone(),
-            folder: folder.clone(),
-        });
+        let standing = Standing {
+            named: named(account.folder_entity(tree, path)),
+            other: (folder != key).then(|| folder.clone()),
+            place: Some(Place {
+                mailbox: node.mailbox.clone(),
+                expected: node.expected.clone(),
+            }),
+        };
         let known = self.known(&key).cloned();
         let before = match &known {
             Some(_) => None,
@@ -236,14 +238,14 @@ impl Look<'_> {
         let old = before
             .as_ref()
             .and_then(|key| self.picture.folders.get(key));
-        let known_name = known.as_ref().or(old).map(|known| known.named);
-        if known_name != Some(named) && !tree.is_root(path) {
+        let known_name = known.as_ref().or(old).map(|known| known.standing.named);
+        if known_name != Some(standing.named) && !tree.is_root(path) {
             self.folder_changed(tree, path, folder)?;
         }
         let Some(expected) = &node.expected else {
             let nothing = Read::nothing(known.as_ref());
             let known = known.unwrap_or_default();
-            self.take_in(&key, &known, nothing, named, place).await?;
+            self.take_in(&key, &known, nothing, standing).await?;
             return Ok(before);
         };
         let status = census.of(node);
@@ -256,8 +258,7 @@ impl Look<'_> {
             && (known.mod_seq > 0 || !self.asked.thorough)
         {
             let same = Pictured {
-                named,
-                place,
+                standing,
                 ..known.clone()
             };
             if self.picture.folders.get(&key) != Some(&same) {
@@ -267,8 +268,7 @@ impl Look<'_> {
         }
         if silently {
             let now = Pictured {
-                named,
-                place,
+                standing,
                 ..self.untold(node, expected, status, known).await?
             };
             self.now.insert(key, Some(now));
@@ -277,17 +277,12 @@ impl Look<'_> {
         let known = known.unwrap_or_default();
         let read = account.read_mailbox(&node.mailbox, expected, &known, None);
         if let Some(read) = read.await? {
-            self.take_in(&key, &known, read, named, place).await?;
+            self.take_in(&key, &known, read, standing).await?;
             return Ok(before);
         }
         // It was listed a moment ago, and has been told: its end is to be told too.
         self.again = true;
-        let there = Pictured {
-            named,
-            place,
-            ..known
-        };
-        self.now.insert(key, Some(there));
+        self.now.insert(key, Some(Pictured { standing, ..known }));
         Ok(before)
     }
 
@@ -384,27 +379,21 @@ impl Look<'_> {
         key: &[u8],
         known: &Pictured,
         read: Read,
-        named: u32,
-        place: Option<Place>,
+        standing: Standing,
     ) -> Result<(), Error> {
         let Read { now, changed, gone } = read;
         let mailbox = key_of(key)?;
         // What is being moved is shown by the ids it had.
         self.account.settled().await?;
-        let parent = place.as_ref().map(|place| place.folder.clone());
+        let now = Pictured { standing, ..now };
         let mut changed: Vec<(u32, Message)> = changed.into_iter().collect();
         changed.sort_by_key(|(uid, message)| (message.mod_seq, *uid));
         for (uid, message) in changed {
-            let parent = parent.clone().unwrap_or_default();
+            let parent = now.shown(key).to_vec();
             let change = self.object(&mailbox, uid, known, message, parent);
             self.add(change);
         }
         self.went(&mailbox, &gone, now.mod_seq);
-        let now = Pictured {
-            named,
-            place,
-            ..now
-        };
         if self.picture.folders.get(key) != Some(&now) {
             self.now.insert(key.to_vec(), Some(now));
         }

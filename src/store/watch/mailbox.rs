@@ -27,7 +27,7 @@ const NEW: u64 = 100;
 /// A mailbox as it is now.
 #[derive(Debug)]
 pub(super) struct Read {
-    /// Of what is known of the folder itself only `place` and `named` are still to be said.
+    /// Its `standing` is still to be said.
     pub(super) now: Pictured,
     /// What is new or other than it was, by UID.
     pub(super) changed: BTreeMap<u32, Message>,

@@ -252,7 +252,7 @@ impl Account {
 impl Picture {
     fn mailbox(&self, near: Option<&[u8]>) -> MailboxName {
         let pictured = near.and_then(|key| self.folders.get(key));
-        let place = pictured.and_then(|pictured| pictured.place.as_ref());
+        let place = pictured.and_then(|pictured| pictured.standing.place.as_ref());
         let opened = place.filter(|place| place.expected.is_some());
         opened.map_or_else(
             || MailboxName::from_wire(*b"INBOX"),

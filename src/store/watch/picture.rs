@@ -1,7 +1,7 @@
 //! What was seen last of a box: enough to tell, now or after a restart, what has changed since.
 //!
-//! Of each folder its name and place (a digest), the id it was shown with, its UIDs, and HIGHESTMODSEQ; where messages have no MODSEQ, a digest of the flags
-//! of each. As bytes this is the position of a `restartToken` (contract §7.2) and what outlives the process.
+//! Of each folder its name and place (a digest), the id it was shown with, its UIDs, and HIGHESTMODSEQ; where messages have no
+//! MODSEQ, a digest of the flags of each. As bytes this is the position of a `restartToken` (contract §7.2) and what outlives the process.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,8 @@ use crate::imap::{Expected, MailboxName, UidSet};
 
 /// Most ranges and digests that are believed of bytes; mailboxes are smaller.
 const MOST: u64 = 10_000_000;
+/// In front of a folder that is kept. The first format had the length of a key there, which is 5 or more.
+const FORMAT: u8 = 2;
 
 /// What was seen last of all folders of a box, by the bytes of their mailboxes' keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,8 +21,7 @@ pub struct Picture {
 /// What was seen last of a folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Pictured {
-    /// Digest of its name, of the folder above, and of the id it is shown with.
-    pub(super) named: u32,
+    pub(super) standing: Standing,
     /// UIDNEXT: what has come since has this UID or a higher one (RFC 9051 §2.3.1.1).
     pub(super) uid_next: u32,
     /// HIGHESTMODSEQ; 0 where messages have none.
@@ -29,20 +30,25 @@ pub(super) struct Pictured {
     pub(super) uids: UidSet,
     /// Without MODSEQ, a digest of the flags of each, in ascending order of UIDs.
     pub(super) flags: Vec<u32>,
-    /// Where it was found; not known before it has been looked for in this process.
-    pub(super) place: Option<Place>,
-    /// Before that, bytes of the id that it was shown with, where they are not those of its mailbox's key.
-    pub(super) shown: Option<Vec<u8>>,
 }
 
-/// How a folder is opened and shown.
+/// A folder as a tree has it, whatever is in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// Digest of its name, of the folder above, and of the id it is shown with.
+    pub(super) named: u32,
+    /// Bytes of that id, where they are not those of its mailbox's key.
+    pub(super) other: Option<Vec<u8>>,
+    /// Where it was found; not known before it has been looked for in this process.
+    pub(super) place: Option<Place>,
+}
+
+/// How a folder is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) mailbox: MailboxName,
     /// `None` where it cannot be opened.
     pub(super) expected: Option<Expected>,
-    /// Bytes of the id it is shown with.
-    pub(super) folder: Vec<u8>,
 }
 
 impl Picture {
@@ -70,10 +76,10 @@ impl Picture {
         Some(picture)
     }
 
-    /// One folder as bytes.
+    /// One folder as bytes that can be kept.
     #[must_use]
     pub fn folder_bytes(&self, key: &[u8]) -> Option<Vec<u8>> {
-        let mut bytes = Vec::new();
+        let mut bytes = vec![FORMAT];
         self.folders.get(key)?.write(key, &mut bytes);
         Some(bytes)
     }
@@ -89,13 +95,15 @@ impl Picture {
         self.folders.contains_key(key)
     }
 
-    /// Adds a folder that was kept as bytes; `false` when they are none of ours.
-    pub fn add_folder(&mut self, mut bytes: &[u8]) -> bool {
-        let Some((key, pictured)) = Pictured::read(&mut bytes) else {
+    /// Adds a folder that was kept as bytes; `false` when they are none of ours, and it lacks what may have been seen.
+    #[must_use]
+    pub fn add_folder(&mut self, bytes: &[u8]) -> bool {
+        let Some((&FORMAT, mut bytes)) = bytes.split_first() else {
             return false;
         };
-        self.folders.insert(key, pictured);
-        bytes.is_empty()
+        let read = Pictured::read(&mut bytes).filter(|_| bytes.is_empty());
+        read.map(|(key, pictured)| self.folders.insert(key, pictured))
+            .is_some()
     }
 
     /// Of which mailbox this is said, as far as names can be told apart: NOTIFY lines of Dovecot 2.3 have them in UTF-8, where all
@@ -103,7 +111,7 @@ impl Picture {
     pub(super) fn key_of(&self, mailbox: &MailboxName) -> Option<&[u8]> {
         let of = |same: &dyn Fn(&MailboxName) -> bool| {
             let mut found = self.folders.iter().filter(|(_, pictured)| {
-                let place = pictured.place.as_ref();
+                let place = pictured.standing.place.as_ref();
                 place.is_some_and(|place| same(&place.mailbox))
             });
             let first = found.next().map(|(key, _)| &key[..]);
@@ -121,24 +129,20 @@ impl Picture {
 }
 
 impl Pictured {
-    /// Bytes of the id that was shown last of this key.
+    /// Bytes of the id that the folder of this key was shown with.
     pub(super) fn shown<'a>(&'a self, key: &'a [u8]) -> &'a [u8] {
-        match &self.place {
-            Some(place) => &place.folder,
-            None => self.shown.as_deref().unwrap_or(key),
-        }
+        self.standing.other.as_deref().unwrap_or(key)
     }
 
     fn write(&self, key: &[u8], bytes: &mut Vec<u8>) {
-        let shown = self.shown(key);
-        let differs = shown != key;
-        write_number(bytes, (key.len() as u64) << 1 | u64::from(differs));
+        let Standing { named, other, .. } = &self.standing;
+        write_number(bytes, (key.len() as u64) << 1 | u64::from(other.is_some()));
         bytes.extend_from_slice(key);
-        if differs {
-            write_number(bytes, shown.len() as u64);
-            bytes.extend_from_slice(shown);
+        if let Some(other) = other {
+            write_number(bytes, other.len() as u64);
+            bytes.extend_from_slice(other);
         }
-        bytes.extend_from_slice(&self.named.to_be_bytes());
+        bytes.extend_from_slice(&named.to_be_bytes());
         write_number(bytes, self.uid_next.into());
         write_number(bytes, self.mod_seq);
         let ranges = self.uids.ranges();
@@ -158,9 +162,9 @@ impl Pictured {
     fn read(bytes: &mut &[u8]) -> Option<(Vec<u8>, Self)> {
         let number = read_number(bytes)?;
         let key = read_octets(bytes, number >> 1)?;
-        let shown = if number & 1 == 1 {
+        let other = if number & 1 == 1 {
             let length = read_number(bytes)?;
-            Some(read_octets(bytes, length)?).filter(|shown| *shown != key)
+            Some(read_octets(bytes, length)?)
         } else {
             None
         };
@@ -186,13 +190,15 @@ impl Pictured {
             return None;
         }
         let pictured = Self {
-            named,
+            standing: Standing {
+                named,
+                other,
+                place: None,
+            },
             uid_next,
             mod_seq,
             uids,
             flags,
-            place: None,
-            shown,
         };
         Some((key, pictured))
     }
@@ -241,10 +247,14 @@ mod tests {
 
     fn pictured() -> impl Strategy<Value = Pictured> {
         let uids = prop::collection::btree_set(1_u32.., 0..20);
-        let shown = prop::option::of(prop::collection::vec(any::<u8>(), 20..40));
-        (any::<(u32, u32, u64, bool)>(), uids, shown).prop_map(
-            |((named, uid_next, mod_seq, with_flags), uids, shown)| Pictured {
-                named,
+        let other = prop::option::of(prop::collection::vec(any::<u8>(), 0..20));
+        (any::<(u32, u32, u64, bool)>(), uids, other).prop_map(
+            |((named, uid_next, mod_seq, with_flags), uids, other)| Pictured {
+                standing: Standing {
+                    named,
+                    other,
+                    place: None,
+                },
                 uid_next,
                 mod_seq,
                 flags: if with_flags {
@@ -253,8 +263,6 @@ mod tests {
                     Vec::new()
                 },
                 uids: uids.into_iter().collect(),
-                place: None,
-                shown,
             },
         )
     }
@@ -294,15 +302,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_is_read_whole_or_not_at_all() {
+        let key = vec![1, 2, 3, 4, 5];
+        let picture = Picture {
+            folders: [(key.clone(), Pictured::default())].into(),
+        };
+        let bytes = picture.folder_bytes(&key).unwrap();
+        let longer = [&bytes[..], &[0]].concat();
+        for other in [&[][..], &bytes[1..], &bytes[..bytes.len() - 1], &longer] {
+            let mut read = Picture::default();
+            assert!(!read.add_folder(other), "{other:?}");
+            assert_eq!(read, Picture::default());
+        }
+    }
+
+    #[test]
     fn names_are_known_in_either_encoding() {
         let folder = |key: u8, mailbox: &[u8]| {
             let place = Place {
                 mailbox: MailboxName::from_wire(mailbox),
                 expected: None,
-                folder: Vec::new(),
+            };
+            let standing = Standing {
+                place: Some(place),
+                ..Standing::default()
             };
             let pictured = Pictured {
-                place: Some(place),
+                standing,
                 ..Pictured::default()
             };
             (vec![key], pictured)

@@ -210,6 +210,22 @@ async fn a_folder_that_is_listed_twice_for_a_moment_keeps_its_id() {
     bridge.get(&folder).await.expect(200);
 }
 
+/// Others are, each time, while other clients rename one after the other: none of them has been copied.
+#[tokio::test]
+async fn folders_that_are_listed_twice_in_turn_keep_their_ids() {
+    let (store, bridge) = dovecot("listed_twice_in_turn").await;
+    let [work, other] = [("Work", 12), ("Other", 13)];
+    store.answer(ALL, &listed(&[work, other]));
+    let folder = folder_of(&bridge, "/Other").await;
+    for _ in 0..2 {
+        store.answer_times(1, ALL, &listed(&[work, other, ("Third", 13)]));
+        store.answer_times(1, ALL, &listed(&[work, other, ("Third", 12)]));
+    }
+    let before = store.received(ALL).len();
+    assert_eq!(folder_of(&bridge, "/Other").await, folder);
+    assert_eq!(store.received(ALL).len() - before, 5);
+}
+
 /// Mailboxes that were copied as files stay alike: names tell them apart, and nobody waits for that to end more than once.
 #[tokio::test]
 async fn mailboxes_that_stay_alike_are_told_apart_by_name() {

@@ -22,6 +22,11 @@ use crate::support::{
 };
 
 const ROUNDS: usize = 200;
+/// Channels of a box.
+const EACH: usize = 32;
+/// Boxes, where some will do.
+const SOME: usize = 32;
+const LONG: &str = "[limits]\nconnections = 20000\n[notifications]\nlong_poll = 300\n";
 
 #[expect(clippy::print_stdout, reason = "what is measured is printed")]
 fn report(what: &str, mut times: Vec<Duration>) {
@@ -188,9 +193,7 @@ async fn measured(process: &Process, series: &str) -> f64 {
 async fn ten_thousand_polls_wait() {
     const BOXES: usize = 313;
     let _ = rlimit::increase_nofile_limit(u64::MAX);
-    let accounts: Vec<Account> = (0..BOXES)
-        .map(|number| dovecot::account(&format!("parked-{number}")))
-        .collect();
+    let accounts = boxes("parked", BOXES);
     let process = Process::start(accounts[0].imap, LONG);
     let mut all = Vec::new();
     for account in &accounts {
@@ -244,7 +247,7 @@ async fn polls_wait_over_tls() {
     );
     std::fs::write(&certificate, certified.cert.pem()).unwrap();
     std::fs::write(&key, certified.signing_key.serialize_pem()).unwrap();
-    let accounts = boxes("tls");
+    let accounts = boxes("tls", SOME);
     let http = format!("tls = {{ certificate = {certificate:?}, key = {key:?} }}\n");
     let process = Process::start_with_http(accounts[0].imap, &http, LONG);
     let connector = TlsConnector::from(tls::client(Some(&certificate)).unwrap());
@@ -291,7 +294,7 @@ async fn encrypted(connector: &TlsConnector, client: &Client) -> TlsStream<TcpSt
 #[ignore = "measures"]
 async fn polls_wait_on_streams() {
     const STREAMS: usize = 64;
-    let accounts = boxes("streams");
+    let accounts = boxes("streams", SOME);
     let process = Process::start(accounts[0].imap, LONG);
     let mut polls = Vec::new();
     for account in &accounts {
@@ -325,11 +328,8 @@ async fn polls_wait_on_streams() {
     );
 }
 
-const EACH: usize = 32;
-const LONG: &str = "[limits]\nconnections = 20000\n[notifications]\nlong_poll = 300\n";
-
-fn boxes(name: &str) -> Vec<Account> {
-    (0..32)
+fn boxes(name: &str, count: usize) -> Vec<Account> {
+    (0..count)
         .map(|number| dovecot::account(&format!("{name}-{number}")))
         .collect()
 }
@@ -346,9 +346,7 @@ async fn until_parked(process: &Process, count: usize) {
 async fn idle_accounts() {
     const FIRST: usize = 50;
     const ALL: usize = 450;
-    let accounts: Vec<Account> = (0..ALL)
-        .map(|number| dovecot::account(&format!("idle-{number}")))
-        .collect();
+    let accounts = boxes("idle", ALL);
     let process = Process::start(accounts[0].imap, "idle_timeout = 1\n");
     let mut before = 0;
     for (number, account) in accounts.iter().enumerate() {
