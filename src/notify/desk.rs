@@ -43,6 +43,8 @@ pub(super) struct Inner {
     pub(super) pictures: Pictures,
     /// Boxed: the map has room for eleven from the first on.
     pub(super) subscriptions: BTreeMap<String, Box<Subscription>>,
+    /// What subscribers have been told out of the store, and the watcher may not have seen.
+    pub(super) replayed: Picture,
     /// The box, opened by whoever could.
     pub(super) account: Option<Account>,
     /// Keys of the folders of which the state keeps what was seen last.
@@ -78,6 +80,7 @@ impl Desk {
                 journal,
                 pictures: Pictures::default(),
                 subscriptions: BTreeMap::new(),
+                replayed: Picture::default(),
                 account: None,
                 folders: BTreeSet::new(),
                 expected: 0,
@@ -196,6 +199,13 @@ impl Desk {
         room.state.keep(notes);
         if count > 0 {
             inner.subscriptions.values().for_each(|each| each.ring());
+        }
+    }
+
+    /// Waits until something has been told that the watcher may not have seen.
+    pub(super) async fn replayed(&self) {
+        while self.inner().replayed.is_empty() {
+            self.wake.notified().await;
         }
     }
 

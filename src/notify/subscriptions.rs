@@ -345,7 +345,7 @@ impl Notifications {
         };
         let replayed = match token.picture(desk.aliases(self)) {
             None => None,
-            Some(picture) => self.replayed(&subscriber.account, picture).await?,
+            Some(picture) => self.replayed(desk, &subscriber.account, picture).await?,
         };
         Ok(Start {
             read: head,
@@ -359,6 +359,7 @@ impl Notifications {
     /// What has changed since a picture; `None` when that is more than a queue holds, or when the box does not keep still.
     pub(super) async fn replayed(
         &self,
+        desk: &Desk,
         account: &Account,
         mut picture: crate::store::Picture,
     ) -> Result<Option<VecDeque<Change>>, Error> {
@@ -375,6 +376,7 @@ impl Notifications {
                 return Ok(None);
             }
             if !looked.again {
+                desk.inner().replayed.expect(&picture);
                 return Ok(Some(replayed));
             }
             sleep(AGAIN).await;

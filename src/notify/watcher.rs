@@ -222,6 +222,7 @@ impl Watcher {
                     return (None, Instant::now());
                 }
             },
+            () = self.desk.replayed() => Some(everything()),
             () = sleep_until(hearing.next) => None,
         };
         hearing.doorbell = doorbell;
@@ -248,6 +249,8 @@ impl Watcher {
         heard: Instant,
     ) -> Result<(bool, bool), store::Error> {
         let most = self.room.settings.limits.queue;
+        let replayed = std::mem::take(&mut self.desk.inner().replayed);
+        self.picture.expect(&replayed);
         let looked = account.changes_since(&mut self.picture, rings, most, thorough);
         let looked: Looked = Box::pin(looked).await?;
         let active = !looked.changes.is_empty() || looked.too_many;
@@ -344,7 +347,7 @@ impl Watcher {
         };
         for (id, picture) in unknown {
             let replayed = match picture {
-                Some(picture) => match self.room.replayed(account, picture).await {
+                Some(picture) => match self.room.replayed(&self.desk, account, picture).await {
                     Ok(replayed) => replayed,
                     Err(Error::Store(error)) => return Err(error),
                     Err(error) => return Err(store::Error::Internal(error.to_string())),

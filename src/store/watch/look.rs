@@ -411,7 +411,9 @@ impl Look<'_> {
         let account = self.account;
         let place = account.place_at(key, uid);
         let id = account.id_of(place.clone());
-        let created = id == place && !known.uids.contains(uid);
+        // What was told from another picture only is new here.
+        let new = uid >= known.uid_next || !known.uids.contains(uid);
+        let created = id == place && new;
         let Message {
             flags,
             mod_seq,
@@ -537,7 +539,7 @@ impl Look<'_> {
             return false;
         }
         let mut expecting = known.clone();
-        expecting.expect(new.uid);
+        expecting.expect(&UidSet::one(new.uid));
         self.now.insert(key, Some(expecting));
         true
     }
@@ -627,17 +629,6 @@ impl Pictured {
             ..Self::default()
         })
     }
-
-    /// A message that has not been looked at, and is to be missed when it is not there.
-    fn expect(&mut self, uid: u32) {
-        let at = self.uids.uids().take_while(|other| *other < uid).count();
-        let ranges = self.uids.ranges().iter().cloned();
-        self.uids = UidSet::from_ranges(ranges.chain([uid..=uid]));
-        if self.mod_seq == 0 {
-            // No flags have this digest.
-            self.flags.insert(at.min(self.flags.len()), 0);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -657,7 +648,7 @@ mod tests {
             uid_next: 6,
             ..Pictured::default()
         };
-        pictured.expect(9);
+        pictured.expect(&UidSet::one(9));
         assert_eq!(pictured.uids.uids().collect::<Vec<_>>(), [1, 5, 9]);
         assert_eq!(pictured.flags, [flags(&[]), flags(&["a"]), 0]);
     }

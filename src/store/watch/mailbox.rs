@@ -273,12 +273,6 @@ impl Read {
     }
 }
 
-impl Pictured {
-    fn digests(&self) -> BTreeMap<u32, u32> {
-        self.uids.uids().zip(self.flags.iter().copied()).collect()
-    }
-}
-
 /// With their correlation, which the header has.
 async fn correlated(
     lease: &Lease,

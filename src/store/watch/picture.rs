@@ -106,6 +106,30 @@ impl Picture {
             .is_some()
     }
 
+    /// Whether nothing was seen.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.folders.is_empty()
+    }
+
+    /// Takes note of what somebody has been told from another picture, and this one may lack: it is to be missed when it is not there at
+    /// the next look.
+    pub fn expect(&mut self, other: &Self) {
+        for (key, seen) in &other.folders {
+            let known = self.folders.entry(key.clone());
+            let known = known.or_insert_with(|| Pictured {
+                standing: Standing {
+                    other: seen.standing.other.clone(),
+                    ..Standing::default()
+                },
+                ..Pictured::default()
+            });
+            // Of what came before that one the end has been told.
+            let before = UidSet::between(&[], known.uid_next);
+            known.expect(&seen.uids.without(&known.uids).without(&before));
+        }
+    }
+
     /// Of which mailbox this is said, as far as names can be told apart: NOTIFY lines of Dovecot 2.3 have them in UTF-8, where all
     /// else is modified UTF-7.
     pub(super) fn key_of(&self, mailbox: &MailboxName) -> Option<&[u8]> {
@@ -132,6 +156,23 @@ impl Pictured {
     /// Bytes of the id that the folder of this key was shown with.
     pub(super) fn shown<'a>(&'a self, key: &'a [u8]) -> &'a [u8] {
         self.standing.other.as_deref().unwrap_or(key)
+    }
+
+    /// Messages that have not been looked at, and are to be missed when they are not there.
+    pub(super) fn expect(&mut self, uids: &UidSet) {
+        if self.mod_seq == 0 {
+            // No flags have this digest.
+            let unknown = uids.uids().map(|uid| (uid, 0));
+            let all = unknown.chain(self.digests());
+            self.flags = all.collect::<BTreeMap<u32, u32>>().into_values().collect();
+        }
+        let ranges = self.uids.ranges().iter().chain(uids.ranges());
+        self.uids = UidSet::from_ranges(ranges.cloned());
+    }
+
+    /// Without MODSEQ, the digest of each message's flags.
+    pub(super) fn digests(&self) -> BTreeMap<u32, u32> {
+        self.uids.uids().zip(self.flags.iter().copied()).collect()
     }
 
     fn write(&self, key: &[u8], bytes: &mut Vec<u8>) {

@@ -112,6 +112,36 @@ async fn what_happened_while_nobody_had_subscribed_is_found_by_a_token() {
         .await;
 }
 
+/// Dovecot tells of changes after half a second: what a token has brought before that is told gone too, though its folder went with it.
+#[tokio::test]
+async fn what_only_a_token_has_brought_is_told_gone_with_its_folder() {
+    let bridge = a_box("token_and_gone").folder("Club").start().await;
+    let channel = Channel::new(&bridge).await;
+    let first = channel.subscribe(json!({})).await;
+    bridge.delete(&first.resource).await.expect(204);
+    // Somebody else keeps the box watched, with another journal than that of the token.
+    let other = Channel::new(&bridge).await;
+    other.subscribe(json!({})).await;
+    let mut witness = bridge.witness().await;
+    set_flag(&bridge, &objects_of(&bridge, "/INBOX").await[0], "kept").await;
+    other.list().await;
+    witness.append("Club", &fixture(SMS), "", None).await;
+    channel
+        .subscribe(json!({"restartToken": first.token}))
+        .await;
+    witness.command("DELETE Club").await.ok();
+    let told = channel.until(|event| event.kind == "deletedFolder").await;
+    let new = told
+        .iter()
+        .find(|event| event.kind == "changedObject" && !event.has_flag("kept"));
+    let new = new.expect("the token has brought it");
+    assert!(
+        told.iter()
+            .any(|event| event.is("deletedObject", &new.about)),
+        "{told:#?}"
+    );
+}
+
 #[tokio::test]
 async fn what_is_no_token_is_refused_and_changes_nothing() {
     let bridge = a_box("token_refused").start().await;
